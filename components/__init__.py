@@ -1,0 +1,1 @@
+"""What a release is made of: plain functions that run without Prefect."""

@@ -1,0 +1,1 @@
+"""Manifests from sources, decoded images, torch datasets."""

@@ -1,0 +1,1 @@
+"""Network families, artefacts, batched prediction."""

@@ -1,0 +1,1 @@
+"""Watches a served model and triggers retraining."""

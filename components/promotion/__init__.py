@@ -1,0 +1,1 @@
+"""Records who let which model through."""

@@ -1,0 +1,1 @@
+"""Makes labelled images from catalogue pictures and models."""

@@ -1,0 +1,1 @@
+"""Checks a manifest before anything is made of it."""

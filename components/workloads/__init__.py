@@ -1,0 +1,1 @@
+"""What Detent is run on: one module a workload."""
