@@ -8,7 +8,7 @@
     ├── IntegrityError     (ValueError)         a digest does not match what was recorded
     ├── StateError         (RuntimeError)       the workspace or a store is not in a state that allows this
     │   └── ConflictError                       somebody else moved it first
-    ├── PermissionRefused  (PermissionError)    this actor may not do this
+    ├── RefusedError       (PermissionError)    this actor may not do this
     ├── StorageError       (OSError)            a disk is full or a target cannot be written
     └── UnavailableError   (RuntimeError)       an optional engine, port or package is missing
 
@@ -55,7 +55,7 @@ class ConflictError(StateError):
     """Another actor changed the state first; look again, then decide again."""
 
 
-class PermissionRefused(DetentError, PermissionError):
+class RefusedError(DetentError, PermissionError):
     """The actor's role does not allow the request."""
 
     exit_code = 1

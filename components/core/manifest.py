@@ -89,7 +89,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet table atomically, uncompressed where the bytes are images already compressed."""
     with atomic_path(path) as partial:
         columns = [name for name in table.column_names if name not in ("image", "mask")]
-        pq.write_table(table, partial, compression={name: "zstd" for name in columns} or "none", row_group_size=512)
+        pq.write_table(table, partial, compression=dict.fromkeys(columns, "zstd") or "none", row_group_size=512)
 
 
 def table_from_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -117,7 +117,7 @@ def dataset(folder: Path) -> pads.Dataset:
     try:
         schema = pa.unify_schemas([pq.read_schema(path) for path in paths], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"the shards of {folder} disagree on their columns: {error}; make the manifest again") from error
+        raise DataError(f"the shards of {folder} disagree on their columns: {error}; make it again") from error
     missing = [name for name in SCHEMA.names if name not in schema.names]
     if missing:
         raise DataError(f"{folder} is no manifest: columns {missing} are missing")
