@@ -1,0 +1,105 @@
+"""A model on disk: `model.safetensors` (weights) beside `model.json` (architecture, classes, input).
+
+Never a pickle. The model's digest covers both files, so that one changed weight or class name is another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from components.core.digests import digest_file, digest_json
+from components.core.errors import DataError, IntegrityError
+from components.core.files import atomic_directory, read_json, write_bytes, write_json
+from components.models.families import build_network
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What a network is, apart from its weights.
+
+    `mean` and `std` are per RGB channel on the scale 0..1; `recipe` says how the weights came to be.
+    """
+
+    architecture: Mapping[str, Any]
+    classes: tuple[str, ...]
+    size_px: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A network in eval mode with its spec and its digest."""
+
+    network: nn.Module
+    spec: ModelSpec
+    digest: str
+
+
+def save_model(folder: Path, network: nn.Module, spec: ModelSpec) -> str:
+    """Write a model to `folder` atomically and return its digest."""
+    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
+    card = {
+        "schema": SCHEMA_VERSION,
+        "architecture": dict(spec.architecture),
+        "classes": list(spec.classes),
+        "input": {"size_px": spec.size_px, "mean": list(spec.mean), "std": list(spec.std)},
+        "recipe": dict(spec.recipe),
+    }
+    with atomic_directory(folder) as partial:
+        write_bytes(partial / WEIGHTS, save(tensors))
+        write_json(partial / CARD, card)
+    return model_digest(folder)
+
+
+def model_digest(folder: Path) -> str:
+    """The digest that names a model: of its weights file and its card."""
+    for name in (WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise DataError(f"no model at {folder}: {name} is missing; run the training stage")
+    return digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The spec of a model on disk, without its weights."""
+    card = read_json(folder / CARD)
+    if card.get("schema") != SCHEMA_VERSION:
+        raise DataError(f"{folder / CARD}: schema {card.get('schema')!r}, this version reads {SCHEMA_VERSION}")
+    try:
+        image = card["input"]
+        return ModelSpec(
+            architecture=card["architecture"],
+            classes=tuple(card["classes"]),
+            size_px=int(image["size_px"]),
+            mean=tuple(image["mean"]),
+            std=tuple(image["std"]),
+            recipe=card.get("recipe", {}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder / CARD}: field {error} is missing or malformed") from error
+
+
+def load_model(folder: Path, *, digest: str | None = None) -> LoadedModel:
+    """Load a model in eval mode; IntegrityError when `digest` is given and does not match."""
+    found = model_digest(folder)
+    if digest is not None and digest != found:
+        raise IntegrityError(f"the model at {folder} has digest {found[:12]}, expected {digest[:12]}: it was changed")
+    spec = read_spec(folder)
+    network = build_network(spec.architecture)
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(f"{folder / WEIGHTS} does not fit its architecture: {error}") from error
+    return LoadedModel(network=network.eval(), spec=spec, digest=found)

@@ -1,0 +1,86 @@
+"""The convolutional family: small residual networks that train on a laptop's cores.
+
+A network is described by a plain dict (its architecture), so that an artefact needs no pickled class.
+Shapes: input float [N, 3, S, S] normalised, output logits [N, num_classes].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm around a shortcut (He et al. 2016); halves the side at stride 2."""
+
+    def __init__(self, num_in: int, num_out: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(num_in, num_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(num_out)
+        self.conv2 = nn.Conv2d(num_out, num_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(num_out)
+        same = stride == 1 and num_in == num_out
+        self.shortcut: nn.Module = (
+            nn.Identity()
+            if same
+            else nn.Sequential(
+                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv2d(num_in, num_out, 1, bias=False),
+                nn.BatchNorm2d(num_out),
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, num_in, H, W] to [N, num_out, H / stride, W / stride]."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class ConvNet(nn.Module):
+    """A stem and one stage per width; `context` channels per stage are read from another network's stages."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        stem_stride: int = 1,
+        context: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        context = context or [0] * len(widths)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
+        self.stages = nn.ModuleList()
+        num_in = widths[0]
+        for index, (width, depth) in enumerate(zip(widths, blocks, strict=True)):
+            stride = 1 if index == 0 else 2
+            first = ResidualBlock(num_in, width, stride=stride)
+            rest = [ResidualBlock(width, width, stride=1) for _ in range(depth - 1)]
+            self.stages.append(nn.Sequential(first, *rest))
+            num_in = width + context[index]
+        self.head = nn.Linear(num_in, num_classes)
+
+    def stage_outputs(self, x: Tensor, context: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """The feature maps after each stage; with `context`, stage i + 1 also reads the other network's stage i."""
+        outputs = []
+        x = self.stem(x)
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if context is not None:
+                x = torch.cat([x, context[index]], dim=1)
+            outputs.append(x)
+        return outputs
+
+    def classify(self, last: Tensor) -> Tensor:
+        """Logits from the last feature map: mean over space, then a linear layer."""
+        return self.head(last.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, num_classes] of images [N, 3, S, S]."""
+        return self.classify(self.stage_outputs(x)[-1])

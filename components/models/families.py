@@ -1,0 +1,80 @@
+"""The network families by name: an architecture (plain dict) in, an untrained network out.
+
+To add a family, write a builder `(architecture) -> nn.Module` and name it in FAMILIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from components.core.errors import ConfigError, UnavailableError
+from components.models.convnets import ConvNet
+from components.models.growth import Grown
+
+Architecture = Mapping[str, Any]
+
+
+def build_network(architecture: Architecture) -> nn.Module:
+    """Build the network that `architecture` describes; ConfigError names an unknown family or bad fields."""
+    family = architecture.get("family")
+    if family not in FAMILIES:
+        raise ConfigError(f"unknown network family {family!r}, known: {', '.join(sorted(FAMILIES))}")
+    try:
+        return FAMILIES[family](architecture)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"architecture of family '{family}' is not usable: {error!r} in {dict(architecture)}"
+        ) from error
+
+
+def load_pretrained(network: nn.Module, architecture: Architecture) -> None:
+    """Fill a torchvision network with its published weights, all but the last layer; needs a download."""
+    import torchvision
+
+    try:
+        published = torchvision.models.get_model_weights(architecture["name"]).DEFAULT.get_state_dict(progress=False)
+    except OSError as error:
+        raise UnavailableError(
+            f"the pretrained weights of {architecture['name']} could not be downloaded ({error}); "
+            "set pretrained to false, or put the file into torch's hub folder (TORCH_HOME)"
+        ) from error
+    own = network.state_dict()
+    network.load_state_dict({**own, **{k: v for k, v in published.items() if k in own and v.shape == own[k].shape}})
+
+
+def _build_convnet(architecture: Architecture) -> nn.Module:
+    return ConvNet(
+        num_classes=architecture["num_classes"],
+        widths=architecture["widths"],
+        blocks=architecture["blocks"],
+        stem_stride=architecture.get("stem_stride", 1),
+    )
+
+
+def _build_grown(architecture: Architecture) -> nn.Module:
+    return Grown(
+        build_network(architecture["inner"]),
+        num_classes=architecture["num_classes"],
+        widths=architecture["widths"],
+        blocks=architecture["blocks"],
+        stem_stride=architecture.get("stem_stride", 1),
+    )
+
+
+def _build_torchvision(architecture: Architecture) -> nn.Module:
+    import torchvision
+
+    network: nn.Module = torchvision.models.get_model(
+        architecture["name"], weights=None, num_classes=architecture["num_classes"]
+    )
+    return network
+
+
+FAMILIES: dict[str, Callable[[Architecture], nn.Module]] = {
+    "convnet": _build_convnet,
+    "grown": _build_grown,
+    "torchvision": _build_torchvision,
+}

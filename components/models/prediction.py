@@ -1,0 +1,43 @@
+"""Batched prediction: uint8 pixels in, probabilities out; the same code evaluates and serves."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from components.models.artefacts import LoadedModel, ModelSpec
+
+BATCH = 128
+
+
+def predict(model: LoadedModel, pixels: NDArray[np.uint8], *, batch: int = BATCH) -> NDArray[np.float32]:
+    """Probabilities [N, num_classes] in float32 of uint8 RGB images [N, S, S, 3]."""
+    return softmax(predict_logits(model.network, model.spec, pixels, batch=batch))
+
+
+def predict_logits(
+    network: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8], *, batch: int = BATCH
+) -> NDArray[np.float32]:
+    """Logits [N, num_classes] in float32; the network is put into eval mode and stays there."""
+    network.eval()
+    outputs = np.empty((len(pixels), len(spec.classes)), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(pixels), batch):
+            images = normalise(torch.from_numpy(np.array(pixels[start : start + batch])), spec)
+            outputs[start : start + batch] = network(images).float().numpy()
+    return outputs
+
+
+def normalise(pixels: Tensor, spec: ModelSpec) -> Tensor:
+    """Turn uint8 [N, S, S, 3] into float32 [N, 3, S, S] in channels-last memory, normalised."""
+    mean = torch.tensor(spec.mean, dtype=torch.float32).mul(255).view(1, 3, 1, 1)
+    scale = torch.tensor(spec.std, dtype=torch.float32).mul(255).reciprocal().view(1, 3, 1, 1)
+    return pixels.permute(0, 3, 1, 2).float().sub(mean).mul(scale)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities from logits, along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
