@@ -14,13 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from components.core.digests import digest_file, digest_json
 from components.core.errors import DataError, IntegrityError
 from components.core.files import atomic_directory, read_json, write_bytes, write_json
 from components.models.families import build_network
+from components.models.identity import CARD, WEIGHTS, model_digest
 
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
 SCHEMA_VERSION = 1
 
 
@@ -62,14 +60,6 @@ def save_model(folder: Path, network: nn.Module, spec: ModelSpec) -> str:
         write_bytes(partial / WEIGHTS, save(tensors))
         write_json(partial / CARD, card)
     return model_digest(folder)
-
-
-def model_digest(folder: Path) -> str:
-    """The digest that names a model: of its weights file and its card."""
-    for name in (WEIGHTS, CARD):
-        if not (folder / name).is_file():
-            raise DataError(f"no model at {folder}: {name} is missing; run the training stage")
-    return digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
 
 
 def read_spec(folder: Path) -> ModelSpec:

@@ -31,10 +31,15 @@ def predict_logits(
 
 
 def normalise(pixels: Tensor, spec: ModelSpec) -> Tensor:
-    """Turn uint8 [N, S, S, 3] into float32 [N, 3, S, S] in channels-last memory, normalised."""
+    """Turn uint8 [N, S, S, 3] into float32 [N, 3, S, S], normalised."""
+    return normalise_planes(pixels.permute(0, 3, 1, 2).float(), spec)
+
+
+def normalise_planes(images: Tensor, spec: ModelSpec) -> Tensor:
+    """Normalise float32 [N, 3, S, S] on 0..255 by the spec's mean and standard deviation."""
     mean = torch.tensor(spec.mean, dtype=torch.float32).mul(255).view(1, 3, 1, 1)
     scale = torch.tensor(spec.std, dtype=torch.float32).mul(255).reciprocal().view(1, 3, 1, 1)
-    return pixels.permute(0, 3, 1, 2).float().sub(mean).mul(scale)
+    return (images - mean) * scale
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

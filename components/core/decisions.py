@@ -1,0 +1,253 @@
+"""The Decision: what the gate answers, with every figure that a person needs to sign it or to argue with it.
+
+Schema-versioned JSON that round-trips. Under a sealed policy nothing here but `certified` comes from the
+certify split: checks, slices, counts and ids are those of the search split (`shown_split` says which). No
+time stamp and no path, so equal evidence gives equal bytes, and an approval can be bound to its digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from components.core.digests import digest_bytes
+from components.core.errors import DataError
+from components.core.files import read_json, write_text
+
+SCHEMA_VERSION = 1
+Outcome = Literal["PROMOTE", "HOLD", "REJECT"]
+CheckResult = Literal["holds", "broken", "undecided", "too small", "unlabelled", "missing"]
+Mode = Literal["sealed", "open"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One claim of the policy on the shown split: its limit, what was counted, the exact bounds, the result."""
+
+    name: str
+    split: str
+    result: CheckResult
+    limit: float | None = None
+    count: int | None = None
+    n: int | None = None
+    rate: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceCheck:
+    """One slice of the shown split: n samples, k negative flips, bounds on its rate, limit and result."""
+
+    column: str
+    value: str
+    n: int
+    n_old_right: int
+    negative_flips: int
+    positive_flips: int
+    rate: float | None
+    lower: float | None
+    upper: float | None
+    limit: float
+    result: CheckResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Raw counts of the shown split; every rate is derived from them."""
+
+    n: int
+    n_old_right: int
+    n_new_right: int
+    negative_flips: int
+    positive_flips: int
+    old_abstained: int
+    new_abstained: int
+
+    @property
+    def rate_of_all(self) -> float:
+        """Negative flips over all samples."""
+        return self.negative_flips / self.n
+
+    @property
+    def rate_of_old_right(self) -> float | None:
+        """Negative flips over the samples that the champion had right; None when it had none right."""
+        return self.negative_flips / self.n_old_right if self.n_old_right else None
+
+    @property
+    def new_accuracy(self) -> float:
+        """The candidate's share of right answers."""
+        return self.n_new_right / self.n
+
+    @property
+    def old_accuracy(self) -> float:
+        """The champion's share of right answers."""
+        return self.n_old_right / self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseFloor:
+    """How often reseeds of the champion's own recipe flip answers; `stated` when not measured here."""
+
+    rate: float
+    count: int | None = None
+    n: int | None = None
+    num_reseeds: int = 0
+    stated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Paired statistics that are reported and never gated on; intervals are of accuracy new minus old."""
+
+    difference: float
+    mcnemar_exact: float
+    mcnemar_mid_p: float
+    newcombe: tuple[float, float]
+    tango: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Severity:
+    """Negative flips weighted by class or confusion: the weighted sum over n, and the heaviest confusions."""
+
+    weighted_rate: float
+    heaviest: tuple[tuple[str, int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """What declaring groups cost: the bound on group means beside the one that takes samples for independent."""
+
+    column: str
+    num_groups: int
+    estimand: str
+    upper_of_groups: float
+    upper_if_independent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One row of the budget: which look, whose, at which level, and the one bit it gave (None: no answer yet)."""
+
+    number: int
+    candidate: str
+    champion: str
+    level: float
+    mode: Mode
+    promoted: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The error budget of the certify split after this decision; `level` is None when no look was taken."""
+
+    alpha: float
+    spent: float
+    left: float
+    planned_looks: int
+    num_certify: int
+    level: float | None = None
+    recorded: bool = False
+    looks: tuple[Look, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """PROMOTE, HOLD or REJECT, with its reasons; see the module's docstring for what is where from."""
+
+    outcome: Outcome
+    candidate: str
+    mode: Mode
+    certified: bool | None
+    reasons: tuple[str, ...]
+    shown_split: str
+    counts: Counts | None = None
+    checks: tuple[Check, ...] = ()
+    slices: tuple[SliceCheck, ...] = ()
+    negative_ids: tuple[str, ...] = ()
+    positive_ids: tuple[str, ...] = ()
+    marked_ids: tuple[str, ...] = ()
+    burned_ids: tuple[str, ...] = ()
+    paired: Paired | None = None
+    noise_floor: NoiseFloor | None = None
+    severity: Severity | None = None
+    grouping: Grouping | None = None
+    budget: Budget | None = None
+    further_samples: int | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The decision as JSON with sorted keys; equal decisions give equal text."""
+        return (
+            json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        )
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the JSON text: what an approval is bound to."""
+        return digest_bytes(self.to_json().encode())
+
+    @classmethod
+    def from_json(cls, text: str) -> Decision:
+        """Read a decision; DataError for another schema version, a missing or an unknown field."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"this is no Decision JSON ({error}); make it again with `detent compare`") from error
+        return cls.from_value(value)
+
+    @classmethod
+    def from_value(cls, value: object) -> Decision:
+        """Build a decision from a parsed JSON object."""
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        if version != SCHEMA_VERSION:
+            raise DataError(f"Decision schema version {version!r}, this Detent reads {SCHEMA_VERSION}; decide again")
+        return cast(Decision, _build(cls, value, "decision"))
+
+
+def write_decision(path: Path, decision: Decision) -> None:
+    """Write the Decision JSON atomically."""
+    write_text(path, decision.to_json())
+
+
+def read_decision(path: Path) -> Decision:
+    """Read a Decision JSON; DataError names the file where it is none."""
+    return Decision.from_value(read_json(path))
+
+
+def _build(kind: Any, value: object, where: str) -> object:
+    if dataclasses.is_dataclass(kind):
+        return _build_record(kind, value, where)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return None if value is None and len(inner) < len(arguments) else _build(inner[0], value, where)
+    if origin is tuple and isinstance(value, list):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) == len(value):
+            return tuple(_build(part, item, where) for part, item in zip(kinds, value, strict=True))
+    elif (origin is Literal and value in arguments) or (
+        origin is dict and isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    ):
+        return value
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif kind in (int, str, bool) and type(value) is kind:
+        return value
+    raise DataError(f"{where}: got {value!r}, expected {kind}; the file was altered or written by something else")
+
+
+def _build_record(kind: Any, value: object, where: str) -> object:
+    hints = get_type_hints(kind)
+    if not isinstance(value, dict) or set(value) != set(hints):
+        got = sorted(value) if isinstance(value, dict) else value
+        raise DataError(f"{where}: fields {got!r}, expected {sorted(hints)}; decide again with this version")
+    return kind(**{name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})

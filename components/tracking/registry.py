@@ -1,0 +1,91 @@
+"""Registered models: one version a trained candidate, one alias `champion` that follows the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.core.errors import StateError
+from components.core.files import write_bytes
+from components.tracking.runs import Tracker
+
+ALIAS = "champion"
+SEQUENCE = "detent.sequence"
+DIGEST = "detent.digest"
+
+
+def register_model(tracker: Tracker, name: str, folder: Path, *, run_id: str, tags: Mapping[str, str]) -> str:
+    """Keep a model folder with its run and register it; returns the version. The same digest is registered once."""
+    from mlflow.exceptions import MlflowException
+
+    known = _version_of(tracker, name, tags[DIGEST])
+    if known is not None:
+        return known
+    try:
+        tracker.client.create_registered_model(name, description="Candidates and champions of this workload.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    tracker.log_file(run_id, folder, "model")
+    source = f"{tracker.client.get_run(run_id).info.artifact_uri}/model"
+    return str(tracker.client.create_model_version(name, source, run_id, tags=dict(tags)).version)
+
+
+def find_version(tracker: Tracker, name: str, digest: str) -> str:
+    """The version with this digest; StateError when it was never registered."""
+    version = _version_of(tracker, name, digest)
+    if version is None:
+        raise _unregistered(name, digest)
+    return version
+
+
+def fetch_model(tracker: Tracker, name: str, digest: str, *, out: Path) -> str:
+    """Bring the registered model with this digest to the folder `out`; returns its version.
+
+    StateError when no such version is registered.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    version = find_version(tracker, name, digest)
+    source = tracker.client.get_model_version(name, version).source
+    out.mkdir(parents=True, exist_ok=True)
+    fetched = Path(download_artifacts(artifact_uri=source, tracking_uri=tracker.address))
+    for file in sorted(fetched.iterdir()):
+        write_bytes(out / file.name, file.read_bytes())
+    return version
+
+
+def _version_of(tracker: Tracker, name: str, digest: str) -> str | None:
+    for version in tracker.client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get(DIGEST) == digest:
+            return str(version.version)
+    return None
+
+
+def champion_alias(tracker: Tracker, name: str) -> tuple[str, int] | None:
+    """The digest that the alias `champion` points to and the journal row it was written for, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        version = tracker.client.get_model_version_by_alias(name, ALIAS)
+        sequence = tracker.client.get_registered_model(name).tags[SEQUENCE]
+        return version.tags[DIGEST], int(sequence)
+    except (MlflowException, KeyError, ValueError):
+        return None
+
+
+def set_champion_alias(tracker: Tracker, name: str, *, digest: str, sequence: int) -> None:
+    """Point the alias to the version with this digest; StateError when it was never registered."""
+    version = _version_of(tracker, name, digest)
+    if version is None:
+        raise StateError(
+            f"no version of '{name}' with digest {digest[:12]} is registered in MLflow; run the release again"
+        )
+    tracker.client.set_registered_model_alias(name, ALIAS, version)
+    tracker.client.set_registered_model_tag(name, SEQUENCE, str(sequence))
+
+
+def _unregistered(name: str, digest: str) -> StateError:
+    return StateError(
+        f"no version of '{name}' with digest {digest[:12]} is in MLflow's registry; check DETENT_MLFLOW_URL"
+    )

@@ -1,0 +1,154 @@
+"""Fits one network: mixed precision, averaged weights, checkpoints after every epoch, early stopping.
+
+A run killed at any moment goes on from its last finished epoch and ends bit-identical to an unbroken one on
+the same machine: every epoch's randomness is seeded by (seed, epoch) and the checkpoint holds all state.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from components.core.progress import track
+from components.models.artefacts import ModelSpec
+from components.models.prediction import normalise_planes
+from components.training.batches import Augmentation, TrainingData
+from components.training.checkpoints import load_checkpoint, save_checkpoint
+
+log = logging.getLogger(__name__)
+AVERAGE_DECAY = 0.99
+WARMUP_SHARE = 0.1
+PLAIN_TAIL = 0.15  # the last epochs see unmixed images, as the model will in use
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Score = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions:
+    """How to fit: `batch` images a step, `learning_rate` at its peak, `patience_epochs` on the score."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    patience_epochs: int
+    seed: int
+    bf16: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSummary:
+    """The best score, its epoch (from 1), epochs run, and the score after each epoch."""
+
+    best_score: float
+    best_epoch: int
+    epochs_run: int
+    history: tuple[float, ...]
+
+
+def fit(
+    network: nn.Module,
+    data: TrainingData,
+    spec: ModelSpec,
+    *,
+    options: FitOptions,
+    loss: Loss,
+    score: Score,
+    checkpoint: Path,
+) -> FitSummary:
+    """Fit `network` in place and leave the averaged weights of its best epoch in it.
+
+    `loss(network, images, targets)` sees normalised images [B, 3, S, S] and probabilities [B, C]; `score` is
+    higher for better and is asked after every epoch. `checkpoint` is a file; it is removed at the end.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(
+        _decay_groups(network, options.weight_decay), lr=options.learning_rate, betas=(0.9, 0.99)
+    )
+    state = load_checkpoint(checkpoint, network, average, optimizer)
+    if state.epoch:
+        log.info("going on from epoch %d of %d", state.epoch, options.epochs)
+    for epoch in track(range(state.epoch, options.epochs), "training", total=options.epochs - state.epoch):
+        if state.epoch - state.best_epoch >= options.patience_epochs:
+            break
+        _run_epoch(network, average, data, spec, optimizer=optimizer, options=options, loss=loss, epoch=epoch)
+        state = state.after_epoch(score(average), average)
+        save_checkpoint(checkpoint, network, average, optimizer, state)
+    network.load_state_dict(state.best_weights)
+    network.eval()
+    checkpoint.unlink(missing_ok=True)
+    return FitSummary(
+        best_score=state.best_score,
+        best_epoch=state.best_epoch,
+        epochs_run=state.epoch,
+        history=state.history,
+    )
+
+
+def _run_epoch(
+    network: nn.Module,
+    average: nn.Module,
+    data: TrainingData,
+    spec: ModelSpec,
+    *,
+    optimizer: torch.optim.Optimizer,
+    options: FitOptions,
+    loss: Loss,
+    epoch: int,
+) -> None:
+    torch.manual_seed(options.seed * 100_003 + epoch)
+    generator = torch.Generator().manual_seed(options.seed * 100_003 + epoch)
+    augmentation = Augmentation(num_classes=len(spec.classes), generator=generator)
+    num_batches = max(1, data.num_batches(options.batch))
+    network.train()
+    for index, (pixels, labels) in enumerate(data.epoch_batches(batch=options.batch, seed=options.seed, epoch=epoch)):
+        done = (epoch + index / num_batches) / options.epochs
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * _schedule(done)
+        images = normalise_planes(augmentation.geometry_and_light(pixels), spec)
+        targets = nn.functional.one_hot(labels, len(spec.classes)).float()
+        if done < 1 - PLAIN_TAIL:
+            images, targets = augmentation.mix(images, labels)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+            value = loss(network, images, targets)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimizer.step()
+        _average(average, network, step=epoch * num_batches + index)
+
+
+def _schedule(done: float) -> float:
+    """Linear warm-up, then a cosine down to a hundredth."""
+    if done < WARMUP_SHARE:
+        return done / WARMUP_SHARE + 0.01
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (done - WARMUP_SHARE) / (1 - WARMUP_SHARE)))
+
+
+@torch.no_grad()
+def _average(average: nn.Module, network: nn.Module, *, step: int) -> None:
+    decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
+    own = network.state_dict()
+    for name, tensor in average.state_dict().items():
+        if tensor.dtype.is_floating_point:
+            tensor.lerp_(own[name], 1 - decay)
+        else:
+            tensor.copy_(own[name])
+
+
+def _decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    trained = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]

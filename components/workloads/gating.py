@@ -1,0 +1,127 @@
+"""Holds a release's candidates against the champion: verdicts on every split, one decision a candidate.
+
+Verdicts on the certify split are made here, handed to the gate and forgotten: they are never written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from components.core import manifest, verdicts
+from components.core.decisions import Decision
+from components.core.files import write_json, write_text
+from components.core.stages import StageReport
+from components.core.workspace import Workspace
+from components.models.artefacts import LoadedModel, load_model
+from components.selection.evidence import Evidence, Pair
+from components.selection.gate import decide_all, policy_digest
+from components.selection.ledger import Ledger
+from components.workloads.judging import judge
+from components.workloads.params import Params
+from components.workloads.records import code_digest, evaluation_digest
+
+RESEED = "reseed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """The models of a release and where their verdicts are taken."""
+
+    search: Path
+    certify: Path
+    cache: Path
+    champion: LoadedModel | None
+    reseed: LoadedModel | None
+    candidates: dict[str, LoadedModel]
+
+
+def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Path) -> StageReport:
+    """Decide on every candidate and write decisions, verdicts on search and winner.json to `out`."""
+    bench = _open_bench(workspace, champion)
+    if not manifest.count(bench.certify):
+        return _without_photos(bench, out)
+    tables = _search_verdicts(bench, out)
+    evidences = [_evidence(name, bench, tables, workspace, params) for name in bench.candidates]
+    ledger = Ledger(workspace.ledger, workspace.ledger_anchor)
+    decisions = dict(zip(bench.candidates, decide_all(evidences, params.selection.policy, ledger=ledger), strict=True))
+    for name, decision in decisions.items():
+        write_text(out / f"{name}.decision.json", decision.to_json())
+    winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
+    write_json(out / "winner.json", {"candidate": winner})
+    return _report(decisions, winner)
+
+
+def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:
+    photos = workspace.stage("validation") / "photos"
+    folders = sorted(workspace.stage("training").glob("*/model"))
+    models = {folder.parent.name: load_model(folder) for folder in folders}
+    return _Bench(
+        search=photos / "search",
+        certify=photos / "certify",
+        cache=workspace.cache,
+        champion=load_model(champion) if champion is not None else None,
+        reseed=models.pop(RESEED, None),
+        candidates=models,
+    )
+
+
+def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
+    """The verdicts of every model on search, by name; kept for people to study."""
+    models = {**bench.candidates}
+    if bench.champion is not None:
+        models["champion"] = bench.champion
+    if bench.reseed is not None:
+        models[RESEED] = bench.reseed
+    tables = {name: judge(model, bench.search, cache=bench.cache) for name, model in models.items()}
+    for name, table in tables.items():
+        verdicts.write(out / "verdicts" / f"search-{name}.parquet", table)
+    return tables
+
+
+def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: Workspace, params: Params) -> Evidence:
+    candidate = bench.candidates[name]
+    old = judge(bench.champion, bench.certify, cache=bench.cache) if bench.champion is not None else None
+    return Evidence(
+        candidate=name,
+        candidate_digest=candidate.digest,
+        champion_digest=bench.champion.digest if bench.champion is not None else None,
+        certify=Pair(old=old, new=judge(candidate, bench.certify, cache=bench.cache)),
+        search=Pair(old=tables.get("champion"), new=tables[name]),
+        reseeds=(tables[RESEED],) if RESEED in tables else (),
+        digests={
+            "candidate": candidate.digest,
+            "champion": bench.champion.digest if bench.champion is not None else "",
+            "dataset": evaluation_digest(workspace),
+            "policy": policy_digest(params.selection.policy),
+            "code": code_digest(workspace),
+        },
+    )
+
+
+def _report(decisions: dict[str, Decision], winner: str | None) -> StageReport:
+    facts = {name: f"{d.outcome}: {' '.join(d.reasons)}" for name, d in decisions.items()}
+    metrics: dict[str, float] = {}
+    for name, decision in decisions.items():
+        counts = decision.counts
+        if counts is not None:
+            metrics[f"{name}.search_accuracy"] = counts.new_accuracy
+            metrics[f"{name}.search_negative_flip_rate"] = counts.rate_of_all
+            metrics[f"{name}.search_negative_flips"] = float(counts.negative_flips)
+    files = tuple(f"{name}.decision.json" for name in decisions)
+    return StageReport(metrics=metrics, facts={"winner": winner or "none", **facts}, pictures=files)
+
+
+def _without_photos(bench: _Bench, out: Path) -> StageReport:
+    """No labelled photos, nothing to certify on: every candidate is on hold."""
+    reason = "there are no labelled photos to certify on: give --photos; synthetic images prove nothing about customers"
+    for name in bench.candidates:
+        decision = Decision(
+            outcome="HOLD", candidate=name, mode="sealed", certified=None, reasons=(reason,), shown_split="none"
+        )
+        write_text(out / f"{name}.decision.json", decision.to_json())
+    write_json(out / "winner.json", {"candidate": None})
+    files = tuple(f"{name}.decision.json" for name in bench.candidates)
+    return StageReport(facts={"winner": "none", "reason": reason}, pictures=files)

@@ -1,0 +1,56 @@
+"""The whole of params.yaml, typed: one section a stage, each defined beside its owner."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.core.errors import ConfigError
+from components.core.params import Section, parse_section, read_params
+from components.core.workspace import Workspace
+from components.promotion.actors import People
+from components.promotion.policy import ApprovalPolicy
+from components.selection.policy import Policy
+from components.synthesis.config import SynthesisConfig
+from components.training.config import TrainingConfig
+from components.validation.config import ValidationConfig
+
+
+class SelectionConfig(Section):
+    """The `selection` section: the release manager's policy."""
+
+    policy: Policy = Policy()
+
+
+class PackagingConfig(Section):
+    """The `packaging` section."""
+
+    parity_samples: int = Field(64, ge=1, le=10_000)  # images of the search split that the Bento must answer alike
+
+
+class Params(Section):
+    """params.yaml; `workload` and `catalog` together name what there is one champion of."""
+
+    workload: str = Field("products", pattern=r"^[\w-]+$")
+    catalog: str = Field("main", pattern=r"^[\w-]+$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    validation: ValidationConfig = ValidationConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    selection: SelectionConfig = SelectionConfig()
+    packaging: PackagingConfig = PackagingConfig()
+    approval: ApprovalPolicy = ApprovalPolicy()
+    people: People = People()
+
+
+def load_params(workspace: Workspace) -> Params:
+    """Read and check a workspace's params.yaml; ConfigError names what is wrong and what is known."""
+    return parse_section(Params, read_params(workspace.params), where=workspace.params.name)
+
+
+def check_workload(params: Params, name: str | None) -> None:
+    """ConfigError when the command line names another workload than params.yaml."""
+    if name is not None and name != params.workload:
+        raise ConfigError(
+            f"--workload {name}, but params.yaml says workload: {params.workload}; one workspace holds one workload, "
+            "so change params.yaml or use another worktree"
+        )

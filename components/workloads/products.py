@@ -1,0 +1,156 @@
+"""Products: which of a catalogue's products is on a customer's photo.
+
+One function a stage: it reads what earlier stages left in the workspace, calls the stage's component, and
+writes `data/STAGE` with a report. This is the file to copy for a workload of your own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.core.digests import digest_tree
+from components.core.files import atomic_directory, read_json, write_json
+from components.core.params import parse_section
+from components.core.stages import StageReport, Workload, write_report
+from components.core.workspace import Workspace
+from components.workloads.params import Params
+from components.workloads.records import read_winner
+
+
+def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
+    """Sources in; clean manifests with splits, classes and a page of checks out."""
+    from components.validation.stage import Sources, validate
+
+    params = _params(raw)
+    sources = Sources(
+        catalog=workspace.source("catalog"),
+        photos=workspace.source("photos"),
+        backgrounds=workspace.source("backgrounds"),
+    )
+    out = workspace.stage("validation")
+    page = workspace.reports / "validation.html"
+    summary = validate(sources, params.validation, out=out, report=page, seed=params.seed)
+    failed = [f"{result.check.code} {result.check.sentence}" for result in summary.results if result.status == "failed"]
+    return _told(
+        out,
+        StageReport(
+            metrics=summary.metrics,
+            facts={"warnings": "; ".join(failed) or "none", "dataset_digest": digest_tree(out, "*.parquet")},
+            pictures=("report.html",),
+        ),
+    )
+
+
+def synthesis(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
+    """Clean catalogue and backgrounds in; labelled images with masks, boxes and provenance out."""
+    from components.synthesis.contact_sheet import draw_contact_sheet
+    from components.synthesis.generation import synthesise
+
+    params = _params(raw)
+    validated = workspace.stage("validation")
+    out = workspace.stage("synthesis")
+    summary = synthesise(validated / "catalog", validated / "backgrounds", params.synthesis, out=out, seed=params.seed)
+    draw_contact_sheet(out, out / "contact_sheet.png")
+    facts = {f"doubtful {item.name}": item.reason for item in summary.doubtful}
+    metrics = {"num_images": float(summary.num_images), "num_doubtful": float(len(summary.doubtful))}
+    return _told(out, StageReport(metrics=metrics, facts=facts, pictures=("contact_sheet.png",)))
+
+
+def training(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
+    """Train and search photos and synthetic images in; one model a candidate out."""
+    from components.training.training import TrainingInputs, train
+
+    params = _params(raw)
+    validated = workspace.stage("validation")
+    out = workspace.stage("training")
+    inputs = TrainingInputs(
+        train=validated / "photos" / "train",
+        search=validated / "photos" / "search",
+        synthetic=workspace.stage("synthesis"),
+        classes=tuple(json.loads((validated / "classes.json").read_text(encoding="utf-8"))),
+        champion=_champion(workspace),
+        cache=workspace.cache,
+        scratch=workspace.scratch,
+    )
+    summary = train(inputs, params.training, out=out, seed=params.seed)
+    children = {
+        made.name: {
+            "model": f"{made.name}/model",
+            "digest": made.digest,
+            "metrics": {"search_accuracy": made.search_accuracy, "num_parameters": float(made.num_parameters)},
+            "params": made.recipe,
+            "curves": {"search_accuracy_by_epoch": list(made.history)},
+        }
+        for made in summary.candidates
+    }
+    metrics = {f"{made.name}.search_accuracy": made.search_accuracy for made in summary.candidates}
+    facts = {f"skipped {name}": reason for name, reason in summary.skipped.items()}
+    return _told(out, StageReport(metrics=metrics, facts=facts, children=children))
+
+
+def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
+    """Candidates and champion in; a decision each, and the winner's name, out."""
+    from components.workloads.gating import gate
+
+    params = _params(raw)
+    out = workspace.stage("selection")
+    with atomic_directory(out) as partial:
+        report = gate(workspace, params, champion=_champion(workspace), out=partial)
+        write_report(partial, report)
+    return report
+
+
+def packaging(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
+    """The winner in; a Bento that answers as it was evaluated out. Refused candidates are not packaged."""
+    from components.packaging.packaging import package
+    from components.workloads.judging import parity_reference
+
+    params = _params(raw)
+    out = workspace.stage("packaging")
+    winner = read_winner(workspace)
+    if winner is None:
+        with atomic_directory(out) as partial:
+            write_json(partial / "bento.json", {"tag": None, "reason": "the gate let no candidate through"})
+        return _told(out, StageReport(facts={"bento": "none: the gate let no candidate through"}))
+    model = workspace.stage("training") / winner / "model"
+    search = workspace.stage("validation") / "photos" / "search"
+    reference = parity_reference(model, search, num_samples=params.packaging.parity_samples, cache=workspace.cache)
+    version_info = {"candidate": winner, "workload": params.workload, "catalog": params.catalog}
+    summary = package(model, reference, version_info=version_info, bento_home=workspace.bentos, out=out)
+    metrics = {
+        "parity_samples": float(summary.parity.num_samples),
+        "parity_max_difference": summary.parity.max_difference,
+    }
+    facts = {"bento": summary.bento.tag, "bento_digest": summary.bento.digest}
+    return _told(out, StageReport(metrics=metrics, facts=facts))
+
+
+def _params(raw: Mapping[str, Any]) -> Params:
+    return parse_section(Params, raw, where="params.yaml")
+
+
+def _champion(workspace: Workspace) -> Path | None:
+    """The folder of the pinned champion's model; None before the first release."""
+    pinned = read_json(workspace.baseline / "baseline.json")["model"]
+    return workspace.baseline / "model" if pinned is not None else None
+
+
+def _told(out: Path, report: StageReport) -> StageReport:
+    write_report(out, report)
+    return report
+
+
+WORKLOAD = Workload(
+    name="products",
+    summary="which of a catalogue's products is on a photo",
+    stages={
+        "validation": validation,
+        "synthesis": synthesis,
+        "training": training,
+        "selection": selection,
+        "packaging": packaging,
+    },
+)

@@ -1,0 +1,143 @@
+"""The command line, `detent`: results on standard output, all else on standard error.
+
+Exit codes: 0 done, 1 something broke, 2 wrong usage or input, 3 the gate said no. Everything here is a
+documented Python call too; a command only reads its options, calls, and prints. Imports are lazy, so that
+`detent --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from components.core.errors import DetentError
+from flows.answers import Answer, show
+
+STAGE_NAMES = ("release", "validation", "synthesis", "training", "selection", "packaging")
+GATE_SAID_NO = 3
+
+
+class Commands(click.Group):
+    """Lists commands in the order of a release's life."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands as they were added."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="detent", prog_name="detent")
+@click.option("--workspace", type=click.Path(file_okay=False), envvar="DETENT_WORKSPACE", help="Folder of params.yaml.")
+@click.option("--home", type=click.Path(file_okay=False), envvar="DETENT_HOME", help="Folder of all state.")
+def detent(workspace: str | None, home: str | None) -> None:
+    """Release better vision models without breaking what already works."""
+    if workspace is not None:
+        os.environ["DETENT_WORKSPACE"] = workspace
+    if home is not None:
+        os.environ["DETENT_HOME"] = home
+
+
+def answering(command: Callable[..., Answer]) -> Callable[..., None]:
+    """Give a command --json, and print the Answer that it returns."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    def run(as_json: bool, **options: Any) -> None:
+        answer = command(**options)
+        show(answer, as_json=as_json)
+        if answer.exit_code:
+            sys.exit(answer.exit_code)
+
+    run.__name__ = command.__name__
+    run.__doc__ = command.__doc__
+    run.__click_params__ = [*getattr(command, "__click_params__", []), *run.__click_params__]  # type: ignore[attr-defined]
+    return run
+
+
+@detent.command()
+@answering
+@click.option("--seed", default=0, show_default=True, help="Another seed draws another catalogue and other photos.")
+@click.option("--fresh", is_flag=True, help="Throw the demo's earlier state away first.")
+def demo(seed: int, fresh: bool) -> Answer:
+    """The whole story on the built-in catalogue, in about five minutes."""
+    from flows.demo import run_demo
+
+    return run_demo(seed=seed, fresh=fresh)
+
+
+@detent.command()
+@answering
+@click.argument("stage", type=click.Choice(STAGE_NAMES), default="release")
+@click.option("--workload", help="The workload; must be the one of params.yaml.")
+@click.option("--catalog", help="One sub-folder a class: product pictures. Folder, CSV, COCO file or s3://.")
+@click.option("--photos", help="One sub-folder a class: customers' photos. Folder, CSV, COCO file or s3://.")
+@click.option("--backgrounds", help="Any photos without the products. Folder or s3://.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and why, and run nothing.")
+def run(stage: str, dry_run: bool, **sources: str | None) -> Answer:
+    """Run the release, or the chain up to one STAGE; what is unchanged is not done again."""
+    from flows.runs import run_release
+
+    workload = sources.pop("workload")
+    return run_release(stage, workload=workload, sources=sources, dry_run=dry_run)
+
+
+@detent.command()
+@answering
+def status() -> Answer:
+    """The champion, open proposals, what the last release decided, what a run would do."""
+    from flows.status import read_status
+
+    return read_status()
+
+
+@detent.command()
+@click.option("--port", default=3000, show_default=True, help="TCP port to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--bento", help="A Bento's tag, detent:VERSION, instead of the champion's.")
+def serve(port: int, host: str, bento: str | None) -> None:
+    """Answer over HTTP with the champion: POST /classify, GET /readyz."""
+    from flows.serving import serve_champion
+
+    serve_champion(port=port, host=host, tag=bento)
+
+
+@detent.command()
+@answering
+def doctor() -> Answer:
+    """What is installed, what is missing, which optional engines are there, with the remedy."""
+    from flows.doctor import examine
+
+    return examine()
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line on standard error and an exit code."""
+    try:
+        detent.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was finished is kept, run again to go on", err=True)
+        sys.exit(130)
+    except DetentError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("DETENT_DEBUG"):
+            raise
+        click.echo(
+            f"error: {type(error).__name__}: {error}\nThis is a fault of Detent: set DETENT_DEBUG=1 to see where.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

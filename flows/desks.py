@@ -1,0 +1,71 @@
+"""Sets up the desk at which promotion works: the journal and the three mirrors of its champion."""
+
+from __future__ import annotations
+
+from components.core.errors import StateError
+from components.core.files import read_json
+from components.core.settings import Settings
+from components.core.workspace import Workspace
+from components.models.identity import model_digest
+from components.packaging.projection import BentoTag
+from components.promotion.desk import Desk
+from components.promotion.journal import Journal
+from components.promotion.projections import DeploymentPointer, Pointer
+from components.promotion.rows import Champion, Digests
+from components.selection.gate import policy_digest
+from components.tracking.registry import champion_alias, set_champion_alias
+from components.tracking.runs import Tracker
+from components.workloads.params import Params
+from components.workloads.records import evaluation_digest, read_decisions, read_winner
+
+
+class ModelAlias:
+    """The alias `champion` of the registered model, as a projection of the journal."""
+
+    name = "mlflow alias"
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def read(self, workload: str, catalog: str) -> Pointer | None:
+        """What the alias shows; None where Detent never set it."""
+        shown = champion_alias(self._tracker, model_name(workload, catalog))
+        return Pointer(model=shown[0], sequence=shown[1]) if shown is not None else None
+
+    def write(self, champion: Champion) -> None:
+        """Point the alias to this champion's version."""
+        name = model_name(champion.workload, champion.catalog)
+        set_champion_alias(self._tracker, name, digest=champion.model, sequence=champion.sequence)
+
+
+def model_name(workload: str, catalog: str) -> str:
+    """The registered model that holds the versions of a workload and catalogue."""
+    return f"{workload}-{catalog}"
+
+
+def open_journal(settings: Settings) -> Journal:
+    """The journal that the settings name."""
+    return Journal.open(settings.journal_address, home=settings.home.resolve())
+
+
+def open_desk(settings: Settings, tracker: Tracker) -> Desk:
+    """The journal with all its projections."""
+    home = settings.home.resolve()
+    projections = (ModelAlias(tracker), BentoTag(home / "bentoml", Pointer), DeploymentPointer(home))
+    return Desk(journal=open_journal(settings), projections=projections)
+
+
+def current_digests(workspace: Workspace, params: Params) -> Digests:
+    """The digests of the winner as everything stands now, computed afresh; StateError when there is no winner."""
+    winner = read_winner(workspace)
+    if winner is None:
+        raise StateError("the last release has no winner to promote; run `detent run release` and see its decision")
+    packaged = workspace.stage("packaging") / "bento.json"
+    return Digests(
+        model=model_digest(workspace.stage("training") / winner / "model"),
+        evaluation_set=evaluation_digest(workspace),
+        policy=policy_digest(params.selection.policy),
+        decision=read_decisions(workspace)[winner].digest,
+        bento=read_json(packaged).get("digest") if packaged.is_file() else None,
+        champion=read_json(workspace.baseline / "baseline.json")["model"],
+    )

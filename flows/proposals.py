@@ -1,0 +1,65 @@
+"""The end of a release: the winner becomes a proposal; a written policy, or people later, promote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from components.core.files import read_json
+from components.promotion.actors import current_actor
+from components.promotion.promotions import promote
+from components.promotion.proposals import Candidate, Proposal, propose
+from components.tracking.registry import find_version
+from components.workloads.records import read_winner
+from flows.desks import current_digests, open_desk
+from flows.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a release ended: the winning candidate if any, its proposal, and whether it is champion now."""
+
+    winner: str | None
+    proposal: int | None = None
+    version: str | None = None
+    promoted: bool = False
+
+
+@task(name="proposal", cache_policy=NO_CACHE, persist_result=False)
+def propose_winner(session: Session) -> Outcome:
+    """Propose the candidate that the gate let through; asked twice, it finds its own proposal."""
+    winner = read_winner(session.workspace)
+    if winner is None:
+        return Outcome(winner=None)
+    digests = current_digests(session.workspace, session.params)
+    version = find_version(session.tracker, session.model_name, digests.model)
+    desk = open_desk(session.settings, session.tracker)
+    champion = desk.journal.champion(session.params.workload, session.params.catalog)
+    if champion is not None and champion.model == digests.model:
+        return Outcome(winner=winner, version=champion.version, promoted=True)
+    actor = current_actor(session.params.people)
+    candidate = Candidate(
+        workload=session.params.workload,
+        catalog=session.params.catalog,
+        version=version,
+        digests=digests,
+        outcome="PROMOTE",
+        bento=read_json(session.workspace.stage("packaging") / "bento.json")["tag"],
+        trained_by=actor.name,
+        report=str(session.workspace.reports / "selection.html"),
+    )
+    proposal = propose(desk, candidate, actor=actor, policy=session.params.approval)
+    if proposal.state == "approved":
+        promote(desk, proposal.number, actor=actor, current=digests)
+    return _outcome(winner, proposal)
+
+
+def _outcome(winner: str, proposal: Proposal) -> Outcome:
+    return Outcome(
+        winner=winner,
+        proposal=proposal.number,
+        version=proposal.candidate.version,
+        promoted=proposal.state in ("approved", "promoted"),
+    )

@@ -1,0 +1,194 @@
+"""What `detent run`, `status` and `serve` do: prepare, ask DVC, and start Prefect only when there is work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from components.core import manifest
+from components.core.errors import ConfigError, SourceError, StateError
+from components.core.settings import Settings, prepare_environment
+from components.core.workspace import SOURCE_NAMES, STAGES, SourceName, Stage, Workspace
+from components.workloads.params import Params, check_workload, load_params
+from components.workloads.records import read_decisions, read_winner
+from flows.answers import Answer, Table
+from flows.baseline import champion_of, refresh_baseline
+from flows.desks import open_journal
+from flows.versions import Graph
+
+log = logging.getLogger(__name__)
+GATE_SAID_NO = 3
+SOURCE_KINDS: dict[SourceName, manifest.Source] = {
+    "catalog": "catalog",
+    "photos": "photo",
+    "backgrounds": "background",
+}
+
+
+def run_release(
+    stage: str, *, workload: str | None, sources: Mapping[str, str | None], dry_run: bool = False
+) -> Answer:
+    """Run the release, or the chain up to a stage; the answer tells what was decided.
+
+    Exit code 3 when the gate let no candidate through. ConfigError, SourceError and DataError for bad input,
+    StateError when another release is at work in this workspace.
+    """
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    params = load_params(workspace)
+    check_workload(params, workload)
+    graph = Graph(workspace.root)
+    with workspace_lock(workspace):
+        if dry_run:
+            return _plan(workspace, graph, sources)
+        take_in(workspace, graph, sources)
+        refresh_baseline(settings, params, graph)
+        return carry_out(stage, settings, params, graph)
+
+
+def prepare() -> Settings:
+    """Read the settings, quieten the dependencies, and log to standard error."""
+    settings = Settings()
+    prepare_environment(settings)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for name in ("flows", "components"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    return settings
+
+
+@contextmanager
+def workspace_lock(workspace: Workspace) -> Iterator[None]:
+    """One release at a time in a workspace; StateError when another one is at work."""
+    from filelock import FileLock, Timeout
+
+    workspace.data.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workspace.data / ".release.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StateError(
+            f"another release is at work in {workspace.root}; wait for it, or use a worktree of your own"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def take_in(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None]) -> None:
+    """Turn the named sources into tracked manifests; one that is unchanged since is left alone.
+
+    An absent source that was never named becomes an empty manifest. SourceError for what cannot be used.
+    """
+    from components.datasets.sources import ingest, ingest_nothing
+
+    named = {name: sources.get(name) for name in SOURCE_NAMES}
+    if named["catalog"] is None and not is_taken_in(workspace.source("catalog")):
+        raise SourceError("no catalogue yet: name one with --catalog DIR (one sub-folder a class)")
+    for name, address in named.items():
+        folder = workspace.source(name)
+        if address is not None:
+            mark = workspace.cache / "sources" / f"{name}.fingerprint"
+            summary = ingest(address, out=folder, source=SOURCE_KINDS[name], fingerprint_file=mark)
+            if summary.changed:
+                log.info("%s: %d images from %s", name, summary.num_images, address)
+        elif not is_taken_in(folder):
+            ingest_nothing(folder, SOURCE_KINDS[name])
+        if not folder.with_name(f"{name}.dvc").is_file() or address is not None:
+            graph.track(folder)
+
+
+def carry_out(stage: str, settings: Settings, params: Params, graph: Graph) -> Answer:
+    """Start Prefect for what has to be done, if anything has; then tell how it stands."""
+    workspace = Workspace.from_settings(settings)
+    until: Stage = "packaging" if stage == "release" else cast(Stage, stage)
+    changes = graph.changes(STAGES[: STAGES.index(until) + 1])
+    if stage != "release":
+        if changes:
+            from flows.release import run_until
+
+            run_until(until)
+        return Answer(value={"stage": stage, "ran": sorted(changes)}, lines=[_what_ran(changes)])
+    if changes or not _is_proposed(settings, params, workspace):
+        from flows.release import release
+
+        release(params.workload, params.catalog)
+    return _tell(settings, params, changes)
+
+
+def is_taken_in(folder: Path) -> bool:
+    """Whether a source's manifest is there."""
+    return any(folder.glob("*.parquet"))
+
+
+def _what_ran(changes: Mapping[Stage, Any]) -> str:
+    return f"done: {', '.join(name for name in STAGES if name in changes)}" if changes else "nothing has changed"
+
+
+def _is_proposed(settings: Settings, params: Params, workspace: Workspace) -> bool:
+    """Whether the journal knows the last decision, or there is nothing to propose."""
+    winner = read_winner(workspace)
+    if winner is None:
+        return True
+    digest = read_decisions(workspace)[winner].digest
+    from components.promotion.audit import history
+
+    rows = history(open_journal(settings), workload=params.workload, catalog=params.catalog)
+    return any(row.decision == digest for row in rows)
+
+
+def _plan(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None]) -> Answer:
+    named = {name: address for name, address in sources.items() if address is not None}
+    missing = [name for name in SOURCE_NAMES if not is_taken_in(workspace.source(name)) and name not in named]
+    if "catalog" in missing:
+        raise ConfigError("no catalogue yet: name one with --catalog DIR")
+    fresh = [name for name in SOURCE_NAMES if not is_taken_in(workspace.source(name))]
+    news = [f"the sources {', '.join(fresh)} are new"]
+    changes = dict.fromkeys(STAGES, news) if fresh else graph.changes()
+    rows = [(stage, "runs" if stage in changes else "unchanged", "; ".join(changes.get(stage, []))) for stage in STAGES]
+    return Answer(
+        value={"would_run": dict(changes)},
+        tables=[Table(title="what a run would do", columns=("stage", "", "why"), rows=rows)],
+    )
+
+
+def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> Answer:
+    workspace = Workspace.from_settings(settings)
+    decisions = read_decisions(workspace)
+    champion = champion_of(settings, params)
+    winner = read_winner(workspace)
+    rows = [
+        (name, decision.outcome, _rates(decision), " ".join(decision.reasons)) for name, decision in decisions.items()
+    ]
+    promoted = champion is not None and winner is not None and champion.model == decisions[winner].digests["candidate"]
+    after = [_what_ran(changes), f"report: {workspace.stage('selection') / 'report.html'}"]
+    if champion is not None:
+        after.append(f"champion: version {champion.version}, Bento {champion.bento}; `detent serve` answers with it")
+    if winner is not None and not promoted:
+        after.append("the winner is proposed: `detent status` shows it, `detent approve` promotes it")
+    return Answer(
+        value={
+            "ran": [name for name in STAGES if name in changes],
+            "winner": winner,
+            "promoted": promoted,
+            "decisions": {name: decision.outcome for name, decision in decisions.items()},
+            "champion": champion.model if champion is not None else None,
+            "bento": champion.bento if champion is not None else None,
+            "report": str(workspace.stage("selection") / "report.html"),
+        },
+        tables=[Table(title="decisions", columns=("candidate", "decision", "on search", "because"), rows=rows)],
+        after=after,
+        exit_code=0 if winner is not None else GATE_SAID_NO,
+    )
+
+
+def _rates(decision: Any) -> str:
+    counts = decision.counts
+    if counts is None:
+        return "-"
+    flips = f", {counts.negative_flips} negative flips" if decision.digests.get("champion") else ""
+    return f"{100 * counts.new_accuracy:.1f}% right of {counts.n}{flips}"
