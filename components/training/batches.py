@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
+
+from components.core.errors import DataError
 
 MIX_ALPHA = 0.4
 
@@ -42,6 +45,18 @@ class TrainingData:
     photos: LabelledPixels
     synthetic: LabelledPixels
     synthetic_share: float
+
+    def only(self, use: Literal["both", "photos", "synthetic"]) -> TrainingData:
+        """The part of the data that a recipe wants; DataError when that part is empty."""
+        nothing = np.zeros(len(self.photos), bool), np.zeros(len(self.synthetic), bool)
+        data = self
+        if use == "photos":
+            data = replace(self, synthetic=self.synthetic.where(nothing[1]))
+        if use == "synthetic":
+            data = replace(self, photos=self.photos.where(nothing[0]))
+        if not len(data.photos) and not len(data.synthetic):
+            raise DataError(f"a recipe wants only {use} images, and there are none; change its 'use'")
+        return data
 
     def epoch_batches(self, *, batch: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (uint8 [B, 3, S, S], int64 [B]): each photo once, synthetic images filling their share."""

@@ -19,6 +19,7 @@ class Recipe(Section):
     """
 
     treatment: Treatment = "plain"
+    use: Literal["both", "photos", "synthetic"] = "both"  # which images to train on
     backbone: str | None = None  # a torchvision model's name instead of our convnet
     pretrained: bool = False  # the backbone's published weights: needs a download
     widths: tuple[int, ...] = (32, 64, 128, 256)

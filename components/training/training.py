@@ -84,7 +84,7 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
     for job in jobs:
         summary = _finished(out / job.name, job)
         if summary is None:
-            summary = _train_one(job, inputs, config, data, search, out=out)
+            summary = _train_one(job, inputs, config, data.only(job.recipe.use), search, out=out)
         made.append(summary)
     return TrainingSummary(candidates=tuple(made), skipped=skipped)
 
