@@ -121,13 +121,11 @@ def _photograph(workspace: Workspace, *, seed: int) -> None:
     catalog, photos = workspace.source("catalog"), workspace.source("photos")
     if not (workspace.reports / "catalog.png").is_file():
         click.echo("rendering the catalogue", err=True)
-        with atomic_directory(catalog) as partial:
-            render_catalog(partial, num_per_class=NUM_PER_CLASS, size_px=96, seed=seed)
+        render_catalog(catalog, num_per_class=NUM_PER_CLASS, size_px=96, seed=seed)
         draw_contact_sheet(catalog, workspace.reports / "catalog.png")
     if not (workspace.reports / "photos.png").is_file():
         click.echo("taking customers' photos", err=True)
-        with atomic_directory(photos) as partial:
-            photograph_customers(partial, num_photos=NUM_PHOTOS, size_px=96, seed=seed)
+        photograph_customers(photos, num_photos=NUM_PHOTOS, size_px=96, seed=seed)
         draw_contact_sheet(photos, workspace.reports / "photos.png")
 
 
@@ -182,7 +180,7 @@ def _tell(story: Mapping[str, Any], workspace: Workspace) -> Answer:
         after=[
             *_explain(rows),
             f"pictures   {os.path.relpath(workspace.reports)}/catalog.png, photos.png",
-            f"report     {os.path.relpath(last['report'])}",
+            f"report     {os.path.relpath(last['reports'][0])}",
             f"Bento      {last['bento']}",
             "approval   automatic, on record as policy:demo (params.yaml, approval.auto); yours asks a person",
             "try next",

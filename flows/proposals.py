@@ -48,7 +48,7 @@ def propose_winner(session: Session) -> Outcome:
         outcome="PROMOTE",
         bento=read_json(session.workspace.stage("packaging") / "bento.json")["tag"],
         trained_by=actor.name,
-        report=str(session.workspace.reports / "selection.html"),
+        report=str(session.workspace.stage("selection") / f"{winner}.html"),
     )
     proposal = propose(desk, candidate, actor=actor, policy=session.params.approval)
     if proposal.state == "approved":

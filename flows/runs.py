@@ -120,6 +120,12 @@ def carry_out(stage: str, settings: Settings, params: Params, graph: Graph) -> A
     return _tell(settings, params, changes)
 
 
+def report_pages(workspace: Workspace) -> list[Path]:
+    """The pages that explain the last decisions, the winner's first."""
+    winner = read_winner(workspace)
+    return sorted(workspace.stage("selection").glob("*.html"), key=lambda page: (page.stem != winner, page.stem))
+
+
 def is_taken_in(folder: Path) -> bool:
     """Whether a source's manifest is there."""
     return any(folder.glob("*.parquet"))
@@ -165,7 +171,7 @@ def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> A
         (name, decision.outcome, _rates(decision), " ".join(decision.reasons)) for name, decision in decisions.items()
     ]
     promoted = champion is not None and winner is not None and champion.model == decisions[winner].digests["candidate"]
-    after = [_what_ran(changes), f"report: {workspace.stage('selection') / 'report.html'}"]
+    after = [_what_ran(changes), *(f"report: {page}" for page in report_pages(workspace))]
     if champion is not None:
         after.append(f"champion: version {champion.version}, Bento {champion.bento}; `detent serve` answers with it")
     if winner is not None and not promoted:
@@ -178,7 +184,7 @@ def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> A
             "decisions": {name: decision.outcome for name, decision in decisions.items()},
             "champion": champion.model if champion is not None else None,
             "bento": champion.bento if champion is not None else None,
-            "report": str(workspace.stage("selection") / "report.html"),
+            "reports": [str(page) for page in report_pages(workspace)],
         },
         tables=[Table(title="decisions", columns=("candidate", "decision", "on search", "because"), rows=rows)],
         after=after,

@@ -68,6 +68,7 @@ class Graph:
         try:
             os.chdir(self._root)  # DVC resolves targets against the current folder
             with Repo(str(self._root)) as repo:
+                repo.scm_context.quiet = True  # no advice about git on standard error
                 yield repo
         except NotDvcRepoError as error:
             raise ConfigError(f"{self._root} is not under DVC; run `dvc init` there (--no-scm without git)") from error

@@ -25,6 +25,7 @@ _STORAGE_ERRNOS = {
     errno.EACCES: "permission denied; choose a folder that you may write to",
     errno.EPERM: "operation not permitted; choose a folder that you may write to",
     errno.ENOTDIR: "a parent of this path is a file, not a folder; choose another path",
+    errno.EEXIST: "a file stands where a folder is needed; choose another path",
 }
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
-from components.core.manifest import write_table
+from components.core.files import atomic_path
 
 RIGHT, WRONG, ABSTAINED = 1, 0, -1
 SCHEMA = pa.schema(
@@ -69,8 +69,10 @@ def check(table: pa.Table, *, name: str) -> pa.Table:
 
 
 def write(path: Path, table: pa.Table) -> None:
-    """Check a verdict table and write it atomically."""
-    write_table(path, check(table, name=path.name))
+    """Check a verdict table and write it atomically, in row groups large enough to stream."""
+    checked = check(table, name=path.name)
+    with atomic_path(path) as partial:
+        pq.write_table(checked, partial, compression="zstd")
 
 
 def read(path: Path) -> pa.Table:

@@ -1,1 +1,1 @@
-"""Builds the Bento and proves that it answers like the evaluated model."""
+"""Bento building, parity, the champion's pointer."""

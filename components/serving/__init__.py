@@ -1,1 +1,1 @@
-"""The BentoML service."""
+"""The HTTP service that a Bento ships, and the child process that runs one."""

@@ -5,6 +5,7 @@ Verdicts on the certify split are made here, handed to the gate and forgotten: t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from components.core.files import write_json, write_text
 from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.models.artefacts import LoadedModel, load_model
+from components.selection.assembly import rows_for
 from components.selection.evidence import Evidence, Pair
 from components.selection.gate import decide_all, policy_digest
 from components.selection.ledger import Ledger
+from components.selection.report import write_report
 from components.workloads.judging import judge
 from components.workloads.params import Params
 from components.workloads.records import code_digest, evaluation_digest
@@ -47,8 +50,12 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
     evidences = [_evidence(name, bench, tables, workspace, params) for name in bench.candidates]
     ledger = Ledger(workspace.ledger, workspace.ledger_anchor)
     decisions = dict(zip(bench.candidates, decide_all(evidences, params.selection.policy, ledger=ledger), strict=True))
-    for name, decision in decisions.items():
+    images = _image_reader(bench.search)
+    for evidence, (name, decision) in zip(evidences, decisions.items(), strict=True):
         write_text(out / f"{name}.decision.json", decision.to_json())
+        rows = rows_for(decision, evidence, params.selection.policy)
+        peers = [other for other_name, other in decisions.items() if other_name != name]
+        write_report(out / f"{name}.html", decision, rows=rows, images=images, peers=peers)
     winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
     write_json(out / "winner.json", {"candidate": winner})
     return _report(decisions, winner)
@@ -81,6 +88,20 @@ def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
     return tables
 
 
+def _image_reader(folder: Path) -> Callable[[str], bytes | None]:
+    """Gives the encoded image of a sample of the search split; reads a row group at a time, not the split."""
+    rows = {name: index for index, name in enumerate(manifest.read(folder, ["sample_id"])["sample_id"].to_pylist())}
+    data = manifest.dataset(folder)
+
+    def read(name: str) -> bytes | None:
+        if name not in rows:
+            return None
+        encoded: bytes = data.take([rows[name]], columns=["image"])["image"][0].as_py()["bytes"]
+        return encoded
+
+    return read
+
+
 def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: Workspace, params: Params) -> Evidence:
     candidate = bench.candidates[name]
     old = judge(bench.champion, bench.certify, cache=bench.cache) if bench.champion is not None else None
@@ -110,7 +131,7 @@ def _report(decisions: dict[str, Decision], winner: str | None) -> StageReport:
             metrics[f"{name}.search_accuracy"] = counts.new_accuracy
             metrics[f"{name}.search_negative_flip_rate"] = counts.rate_of_all
             metrics[f"{name}.search_negative_flips"] = float(counts.negative_flips)
-    files = tuple(f"{name}.decision.json" for name in decisions)
+    files = tuple(f"{name}.{kind}" for name in decisions for kind in ("html", "decision.json"))
     return StageReport(metrics=metrics, facts={"winner": winner or "none", **facts}, pictures=files)
 
 

@@ -1,0 +1,207 @@
+"""The list of checks, V001 and on: each a sentence that must be true, blocking or a warning.
+
+To add one, append a Check here, and to `components/validation/frames.py` the column that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.datasets.splits import DEALT
+from components.validation.config import ValidationConfig
+from components.validation.suites import Check
+
+
+def all_checks(config: ValidationConfig, classes: Sequence[str]) -> list[Check]:
+    """The checks for a catalogue of `classes`, in the order of their codes."""
+    return [*_row_checks(classes), *_image_checks(config), *_class_checks(config), *_split_checks(config)]
+
+
+def _row_checks(classes: Sequence[str]) -> list[Check]:
+    return [
+        Check(
+            code="V001",
+            severity="blocking",
+            sentence="Every sample's id is the digest of its bytes.",
+            frame="samples",
+            expectation="ExpectColumnValuesToBeInSet",
+            arguments={"column": "id_matches", "value_set": [True]},
+        ),
+        Check(
+            code="V002",
+            severity="blocking",
+            sentence="No two usable samples have the same id.",
+            frame="samples",
+            expectation="ExpectColumnValuesToBeUnique",
+            arguments={"column": "sample_id"},
+        ),
+        Check(
+            code="V003",
+            severity="blocking",
+            sentence="Every catalogue entry and every photo has a label.",
+            frame="labelled",
+            expectation="ExpectColumnValuesToNotBeNull",
+            arguments={"column": "label"},
+        ),
+        Check(
+            code="V004",
+            severity="blocking",
+            sentence="Every photo's class is in the catalogue.",
+            frame="photos",
+            expectation="ExpectColumnValuesToBeInSet",
+            arguments={"column": "label", "value_set": list(classes)},
+            names="label_and_name",
+        ),
+    ]
+
+
+def _image_checks(config: ValidationConfig) -> list[Check]:
+    return [
+        Check(
+            code="V005",
+            severity="warning",
+            sentence="No image had to be quarantined.",
+            frame="inputs",
+            expectation="ExpectColumnValuesToBeNull",
+            arguments={"column": "reason"},
+            names="name_and_reason",
+        ),
+        Check(
+            code="V006",
+            severity="blocking",
+            sentence=f"At most {config.max_quarantined_share:.0%} of each source is unusable (surplus copies aside).",
+            frame="sources",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "unusable_share", "max_value": config.max_quarantined_share},
+        ),
+        Check(
+            code="V007",
+            severity="warning",
+            sentence=f"The short side of every image has at least {config.small_side_px} pixels.",
+            frame="samples",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "short_side_px", "min_value": config.small_side_px},
+        ),
+        Check(
+            code="V008",
+            severity="warning",
+            sentence=f"No image is more than {config.max_aspect:g} times as long as wide.",
+            frame="samples",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "aspect", "max_value": config.max_aspect},
+        ),
+        Check(
+            code="V009",
+            severity="warning",
+            sentence=f"No photo is nearly black or burnt out (mean level {config.min_mean:g} to {config.max_mean:g}).",
+            frame="photos",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "mean", "min_value": config.min_mean, "max_value": config.max_mean},
+        ),
+        Check(
+            code="V010",
+            severity="warning",
+            sentence="Every image is 8-bit RGB (grey, CMYK and 16 bit are converted, transparency is laid on white).",
+            frame="samples",
+            expectation="ExpectColumnValuesToBeInSet",
+            arguments={"column": "mode", "value_set": ["RGB"]},
+            names="mode_and_name",
+        ),
+    ]
+
+
+def _class_checks(config: ValidationConfig) -> list[Check]:
+    return [
+        Check(
+            code="V011",
+            severity="blocking",
+            sentence="Every class has a usable picture in the catalogue.",
+            frame="classes",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_catalog", "min_value": 1},
+        ),
+        Check(
+            code="V012",
+            severity="warning",
+            sentence="Every class has photos (without, it is learned from synthetic images alone).",
+            frame="photographed_classes",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_photos", "min_value": 1},
+        ),
+        Check(
+            code="V013",
+            severity="warning",
+            sentence=f"No class has more than {config.max_class_ratio:g} times, or less than a "
+            f"{config.max_class_ratio:g}th of, the median number of photos.",
+            frame="photographed_classes",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={
+                "column": "photos_per_median",
+                "min_value": 1 / config.max_class_ratio,
+                "max_value": config.max_class_ratio,
+            },
+        ),
+        Check(
+            code="V014",
+            severity="warning",
+            sentence="Every class with photos has some in train, in search and in certify.",
+            frame="photographed_classes",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_in_rarest_split", "min_value": 1},
+        ),
+        Check(
+            code="V015",
+            severity="warning",
+            sentence="No near duplicates stand under different labels.",
+            frame="series",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_labels", "max_value": 1},
+        ),
+    ]
+
+
+def _split_checks(config: ValidationConfig) -> list[Check]:
+    return [
+        Check(
+            code="V016",
+            severity="blocking",
+            sentence="Every photo is in train, search or certify.",
+            frame="photos",
+            expectation="ExpectColumnValuesToBeInSet",
+            arguments={"column": "split_or_none", "value_set": list(DEALT)},
+        ),
+        Check(
+            code="V017",
+            severity="blocking",
+            sentence="Train, search and certify all hold photos.",
+            frame="splits",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_photos", "min_value": 1},
+        ),
+        Check(
+            code="V018",
+            severity="warning",
+            sentence=f"Each split's share is within {config.share_tolerance:.0%} of what was asked for.",
+            frame="splits",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "off_by", "max_value": config.share_tolerance},
+        ),
+        Check(
+            code="V019",
+            severity="blocking",
+            sentence="No group of near duplicates or copies stands in two splits.",
+            frame="groups",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_splits", "max_value": 1},
+            is_leak=True,
+        ),
+        Check(
+            code="V020",
+            severity="blocking",
+            sentence="No photo and what was derived from it stand in two splits.",
+            frame="parents",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_splits", "max_value": 1},
+            is_leak=True,
+        ),
+    ]

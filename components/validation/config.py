@@ -1,0 +1,49 @@
+"""The section `validation` of params.yaml: what an image and a data set must be like to be used."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from components.core.manifest import Split
+from components.core.params import Section
+from components.datasets import duplicates
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SplitShares(Section):
+    """How the labelled photos are dealt out; the three add up to 1."""
+
+    train: Share = 0.70
+    search: Share = 0.10
+    certify: Share = 0.20
+
+    @model_validator(mode="after")
+    def _add_up(self) -> SplitShares:
+        total = self.train + self.search + self.certify
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, search and certify add up to {total:g}, they must add up to 1")
+        return self
+
+    def by_split(self) -> dict[Split, float]:
+        """The shares by the name of their split."""
+        return {"train": self.train, "search": self.search, "certify": self.certify}
+
+
+class ValidationConfig(Section):
+    """Limits of the checks; sizes in pixels, `blank_std` and means in levels of 255."""
+
+    shares: SplitShares = SplitShares()
+    share_tolerance: float = Field(default=0.10, ge=0, le=1)
+    max_quarantined_share: float = Field(default=0.10, ge=0, le=1)
+    min_side_px: int = Field(default=16, ge=8)
+    small_side_px: int = Field(default=64, ge=8)
+    max_aspect: float = Field(default=4.0, ge=1)
+    max_class_ratio: float = Field(default=10.0, ge=1)
+    blank_std: float = Field(default=2.0, ge=0)
+    min_mean: float = Field(default=10.0, ge=0, le=255)
+    max_mean: float = Field(default=245.0, ge=0, le=255)
+    near_distance: int = Field(default=duplicates.MAX_DISTANCE, ge=0, le=63)
+    near_correlation: float = Field(default=duplicates.MIN_CORRELATION, ge=-1, le=1)

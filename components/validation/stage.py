@@ -1,0 +1,159 @@
+"""The validation stage: from manifests as they came to clean ones with groups and splits, or a refusal.
+
+Bad images are quarantined and the run goes on; a broken promise about the data as a whole (a leak, a class
+unknown to the catalogue, too much that is unusable) stops it. The report is written either way. Equal
+manifests and settings give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from components.core import manifest
+from components.core.errors import DataError, LeakError
+from components.core.files import atomic_directory, write_json, write_text
+from components.core.manifest import ManifestWriter, Source, Split
+from components.core.progress import track
+from components.datasets.splits import DEALT
+from components.validation.checks import all_checks
+from components.validation.config import ValidationConfig
+from components.validation.facts import measure
+from components.validation.frames import Findings, build_frames, class_rows
+from components.validation.grouping import group_photos
+from components.validation.quarantine import Quarantined, quarantine
+from components.validation.report import render_report
+from components.validation.suites import CheckResult, run_checks
+
+_UNREADABLE = ("unreadable", "truncated", "too small", "huge", "blank")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The manifests that came in; an absent source is an empty manifest."""
+
+    catalog: Path
+    photos: Path
+    backgrounds: Path
+
+    def folders(self) -> dict[Source, Path]:
+        """Each manifest by what its rows are."""
+        return {"catalog": self.catalog, "photo": self.photos, "background": self.backgrounds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationSummary:
+    """How it came out: flat numbers, every check, what was taken out, and the classes in order."""
+
+    metrics: dict[str, float]
+    results: list[CheckResult]
+    quarantined: list[Quarantined]
+    classes: list[str]
+
+
+def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: Path, seed: int) -> ValidationSummary:
+    """Check the manifests, deal the photos out, and write what is usable to `out`.
+
+    `out` gets catalog/, backgrounds/, photos/train|search|certify/ (manifests), classes.json, quarantine.json,
+    metrics.json and report.html, all or nothing. `report` gets the page in any case. A blocking check that fails
+    raises DataError, or LeakError for a leak, which names the checks and the page; then `out` is left alone.
+    """
+    findings = _look(sources, config, seed=seed)
+    results = run_checks(all_checks(config, findings.classes), build_frames(findings, config))
+    metrics = _metrics(findings, results)
+    page = render_report(findings, results, metrics, sources.folders())
+    write_text(report, page)
+    _refuse_blocking(results, report)
+    with atomic_directory(out) as partial:
+        _write_manifests(sources, findings, partial)
+        write_json(partial / "classes.json", findings.classes)
+        write_json(partial / "quarantine.json", [asdict(item) for item in findings.quarantined])
+        write_json(partial / "metrics.json", metrics)
+        write_text(partial / "report.html", page)
+    return ValidationSummary(
+        metrics=metrics, results=results, quarantined=findings.quarantined, classes=findings.classes
+    )
+
+
+def _look(sources: Sources, config: ValidationConfig, *, seed: int) -> Findings:
+    facts = [fact for source, folder in sources.folders().items() for fact in measure(folder, source)]
+    taken = quarantine(facts, config)
+    # Copies stay in for the grouping: a user's own split that holds one photo twice is a leak, not a surplus.
+    hopeless = {(item.source, item.index) for item in taken if item.kind in _UNREADABLE}
+    photos = [fact for fact in facts if fact.source == "photo" and ("photo", fact.index) not in hopeless]
+    return Findings(
+        facts=facts,
+        quarantined=taken,
+        grouping=group_photos(photos, config, seed=seed),
+        classes=sorted({fact.label for fact in facts if fact.source == "catalog" and fact.label is not None}),
+    )
+
+
+def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, float]:
+    usable = Counter(fact.source for fact in findings.usable())
+    by_split = Counter(split for _, _, split in findings.placed())
+    outcomes = Counter(_outcome(result) for result in results)
+    classes = class_rows(findings)
+    series = Counter(findings.grouping.series)
+    kinds = Counter(item.kind for item in findings.quarantined)
+    return {
+        "num_classes": len(classes),
+        "num_catalog": usable["catalog"],
+        "num_photos": usable["photo"],
+        "num_backgrounds": usable["background"],
+        **{f"num_{split}": by_split[split] for split in DEALT},
+        "num_photos_in_smallest_class": min((row["num_photos"] for row in classes), default=0),
+        "num_photos_in_largest_class": max((row["num_photos"] for row in classes), default=0),
+        "num_series": sum(num > 1 for num in series.values()),
+        "num_photos_in_series": sum(num for num in series.values() if num > 1),
+        "num_quarantined": len(findings.quarantined),
+        "quarantined_share": len(findings.quarantined) / max(1, len(findings.facts)),
+        **{f"num_quarantined_{kind.replace(' ', '_')}": num for kind, num in sorted(kinds.items())},
+        **{f"num_checks_{name}": outcomes[name] for name in ("passed", "warned", "blocked", "not_applicable")},
+    }
+
+
+def _outcome(result: CheckResult) -> str:
+    if result.status == "failed":
+        return "blocked" if result.check.severity == "blocking" else "warned"
+    return result.status.replace(" ", "_")
+
+
+def _refuse_blocking(results: Sequence[CheckResult], report: Path) -> None:
+    failed = [r for r in results if r.status == "failed" and r.check.severity == "blocking"]
+    if not failed:
+        return
+    found = "; ".join(
+        f"{r.check.code} {r.check.sentence} Broken by {r.num_broken} of {r.num_rows}, such as {r.examples[:2]}"
+        for r in failed
+    )
+    kind = LeakError if any(r.check.is_leak for r in failed) else DataError
+    raise kind(f"validation stopped: {found}. Mend the data and run again; the whole report is at {report}")
+
+
+def _write_manifests(sources: Sources, findings: Findings, out: Path) -> None:
+    usable: dict[Source, dict[int, dict[str, Any]]] = {source: {} for source in sources.folders()}
+    for fact in findings.usable():
+        usable[fact.source][fact.index] = {"width_px": fact.width_px, "height_px": fact.height_px}
+    for fact, group, split in findings.placed():
+        usable["photo"][fact.index] |= {"group": group, "split": split}
+    _copy(sources.catalog, {None: out / "catalog"}, usable["catalog"])
+    _copy(sources.photos, {split: out / "photos" / split for split in DEALT}, usable["photo"])
+    _copy(sources.backgrounds, {None: out / "backgrounds"}, usable["background"])
+
+
+def _copy(folder: Path, targets: Mapping[Split | None, Path], usable: Mapping[int, dict[str, Any]]) -> None:
+    """Copy the usable rows, with what is now known of them, to the target of their split."""
+    index = 0
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(ManifestWriter(path)) for split, path in targets.items()}
+        for batch in track(manifest.stream(folder), f"writing {folder.name}"):
+            for row in batch.to_pylist():
+                if index in usable:
+                    more = usable[index]
+                    writers[more.get("split")].write(row | more)
+                index += 1
