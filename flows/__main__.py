@@ -95,6 +95,95 @@ def status() -> Answer:
 
 
 @detent.command()
+@answering
+@click.argument("old")
+@click.argument("new")
+@click.option("--ledger", type=click.Path(dir_okay=False), help="Record and charge the look in this ledger.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for decision.json and report.html.")
+def compare(old: str, new: str, ledger: str | None, out: str | None) -> Answer:
+    """Gate two verdict tables (Parquet or CSV of any tool) or two model versions."""
+    from flows.comparison import compare_models
+
+    return compare_models(old, new, ledger=ledger, out=out)
+
+
+@detent.command()
+@answering
+@click.argument("proposal", type=int)
+@click.option("--reason", required=True, help="Why; stands in the journal.")
+def approve(proposal: int, reason: str) -> Answer:
+    """Approve a proposal; the last approval that the policy asks for promotes it."""
+    from flows.promotion import approve_proposal
+
+    return approve_proposal(proposal, reason=reason)
+
+
+@detent.command()
+@answering
+@click.argument("proposal", type=int)
+@click.option("--reason", required=True, help="Why; stands in the journal.")
+def reject(proposal: int, reason: str) -> Answer:
+    """Close a proposal without promoting it."""
+    from flows.promotion import reject_proposal
+
+    return reject_proposal(proposal, reason=reason)
+
+
+@detent.command()
+@answering
+@click.argument("proposal", type=int)
+def promote(proposal: int) -> Answer:
+    """Promote an approved proposal, or finish a promotion that was interrupted."""
+    from flows.promotion import promote_proposal
+
+    return promote_proposal(proposal)
+
+
+@detent.command()
+@answering
+@click.option("--reason", required=True, help="What went wrong; stands in the journal.")
+@click.option("--to", type=int, help="Row of the champion to go back to; default: the one before.")
+@click.option("--expected", type=int, help="Row of the champion that you mean to leave; refused if it moved.")
+@click.option("--sample", "samples", multiple=True, help="Sample that broke; offered for the replay set.")
+def rollback(reason: str, to: int | None, expected: int | None, samples: tuple[str, ...]) -> Answer:
+    """Go back to an earlier champion, once its Bento is verified again."""
+    from flows.promotion import roll_back
+
+    return roll_back(reason=reason, to=to, expected=expected, samples=samples)
+
+
+@detent.command()
+@answering
+@click.option("--limit", type=int, default=50, show_default=True, help="The last rows to show.")
+@click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...")
+def history(limit: int, kind: str | None) -> Answer:
+    """The journal: who let which model through, when and why."""
+    from flows.promotion import show_history
+
+    return show_history(limit=limit, kind=kind)
+
+
+@detent.command()
+@answering
+def reconcile() -> Answer:
+    """Bring every mirror in line with the journal and end what killed processes left running."""
+    from flows.promotion import reconcile_stores
+
+    return reconcile_stores()
+
+
+@detent.command()
+@answering
+@click.option("--adopt-head", is_flag=True, help="As an auditor: take the present head for the anchored one.")
+@click.option("--reason", default="", help="Why; needed with --adopt-head.")
+def verify(adopt_head: bool, reason: str) -> Answer:
+    """Walk the journal's chain and compare it with its anchors; names the first altered row."""
+    from flows.promotion import verify_journal
+
+    return verify_journal(adopt=adopt_head, reason=reason)
+
+
+@detent.command()
 @click.option("--port", default=3000, show_default=True, help="TCP port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--bento", help="A Bento's tag, detent:VERSION, instead of the champion's.")

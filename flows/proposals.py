@@ -9,11 +9,11 @@ from prefect.cache_policies import NO_CACHE
 
 from components.core.files import read_json
 from components.promotion.actors import current_actor
-from components.promotion.promotions import promote
 from components.promotion.proposals import Candidate, Proposal, propose
 from components.tracking.registry import find_version
 from components.workloads.records import read_winner
 from flows.desks import current_digests, open_desk
+from flows.promotion import move_champion
 from flows.session import Session
 
 
@@ -52,7 +52,7 @@ def propose_winner(session: Session) -> Outcome:
     )
     proposal = propose(desk, candidate, actor=actor, policy=session.params.approval)
     if proposal.state == "approved":
-        promote(desk, proposal.number, actor=actor, current=digests)
+        move_champion(proposal.number)
     return _outcome(winner, proposal)
 
 

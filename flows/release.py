@@ -10,6 +10,7 @@ from prefect import flow
 
 from components.core.settings import Settings
 from components.core.workspace import STAGES, Stage
+from flows.ghosts import end_flow_ghosts, record_process
 from flows.packaging import package_winner
 from flows.proposals import Outcome, propose_winner
 from flows.selection import gate_candidates
@@ -27,9 +28,15 @@ TASKS = {
 }
 
 
-@flow(name="release", flow_run_name="release of {workload} on {catalog}", persist_result=False)
+@flow(
+    name="release",
+    flow_run_name="release of {workload} on {catalog}",
+    persist_result=False,
+    on_running=[record_process],
+)
 def release(workload: str, catalog: str) -> Outcome:
     """Validate, synthesise, train, select, package, propose; workload and catalogue are those of params.yaml."""
+    end_flow_ghosts()
     with open_session(Settings(), name=f"release of {workload} on {catalog}") as session:
         check_sources(session)
         make_images(session)
@@ -39,7 +46,7 @@ def release(workload: str, catalog: str) -> Outcome:
         return propose_winner(session)
 
 
-@flow(name="stages", flow_run_name="{stage} and what it needs", persist_result=False)
+@flow(name="stages", flow_run_name="{stage} and what it needs", persist_result=False, on_running=[record_process])
 def run_until(stage: Stage) -> None:
     """Run the chain up to and with one stage; nothing is proposed."""
     with open_session(Settings(), name=stage) as session:

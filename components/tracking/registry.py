@@ -39,20 +39,24 @@ def find_version(tracker: Tracker, name: str, digest: str) -> str:
     return version
 
 
-def fetch_model(tracker: Tracker, name: str, digest: str, *, out: Path) -> str:
-    """Bring the registered model with this digest to the folder `out`; returns its version.
+def fetch_model(tracker: Tracker, name: str, digest: str, *, out: Path) -> None:
+    """Bring the registered model with this digest to the folder `out`; StateError when there is none."""
+    fetch_version(tracker, name, find_version(tracker, name, digest), out=out)
 
-    StateError when no such version is registered.
-    """
+
+def fetch_version(tracker: Tracker, name: str, version: str, *, out: Path) -> None:
+    """Bring a registered version to the folder `out`; StateError when there is no such version."""
     from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
 
-    version = find_version(tracker, name, digest)
-    source = tracker.client.get_model_version(name, version).source
+    try:
+        source = tracker.client.get_model_version(name, version).source
+    except MlflowException:
+        raise StateError(f"'{name}' has no version {version} in MLflow's registry; `mlflow ui` lists them") from None
     out.mkdir(parents=True, exist_ok=True)
     fetched = Path(download_artifacts(artifact_uri=source, tracking_uri=tracker.address))
     for file in sorted(fetched.iterdir()):
         write_bytes(out / file.name, file.read_bytes())
-    return version
 
 
 def _version_of(tracker: Tracker, name: str, digest: str) -> str | None:

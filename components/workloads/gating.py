@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from components.core import manifest, verdicts
 from components.core.decisions import Decision
+from components.core.errors import DataError
 from components.core.files import write_json, write_text
 from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.models.artefacts import LoadedModel, load_model
 from components.selection.assembly import rows_for
 from components.selection.evidence import Evidence, Pair
-from components.selection.gate import decide_all, policy_digest
+from components.selection.gate import decide, decide_all, policy_digest
 from components.selection.ledger import Ledger
 from components.selection.report import write_report
 from components.workloads.judging import judge
@@ -59,6 +60,29 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
     winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
     write_json(out / "winner.json", {"candidate": winner})
     return _report(decisions, winner)
+
+
+def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out: Path) -> Decision:
+    """Decide whether one model may replace another, as one look that the workspace's ledger charges."""
+    photos = workspace.stage("validation") / "photos"
+    bench = _Bench(
+        search=photos / "search",
+        certify=photos / "certify",
+        cache=workspace.cache,
+        champion=load_model(old),
+        reseed=None,
+        candidates={"new": load_model(new)},
+    )
+    if not manifest.count(bench.certify):
+        raise DataError("there are no labelled photos to compare on; run a release with --photos first")
+    tables = _search_verdicts(bench, out)
+    evidence = _evidence("new", bench, tables, workspace, params)
+    policy = params.selection.policy
+    decision = decide(evidence, policy, ledger=Ledger(workspace.ledger, workspace.ledger_anchor))
+    write_text(out / "decision.json", decision.to_json())
+    rows = rows_for(decision, evidence, policy)
+    write_report(out / "report.html", decision, rows=rows, images=_image_reader(bench.search))
+    return decision
 
 
 def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:

@@ -54,7 +54,7 @@ def synthesis(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
     out = workspace.stage("synthesis")
     summary = synthesise(validated / "catalog", validated / "backgrounds", params.synthesis, out=out, seed=params.seed)
     draw_contact_sheet(out, out / "contact_sheet.png")
-    facts = {f"doubtful {item.name}": item.reason for item in summary.doubtful}
+    facts = {f"doubtful {item.sample_id[:12]}": item.reason for item in summary.doubtful}
     metrics = {"num_images": float(summary.num_images), "num_doubtful": float(len(summary.doubtful))}
     return _told(out, StageReport(metrics=metrics, facts=facts, pictures=("contact_sheet.png",)))
 

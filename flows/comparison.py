@@ -1,0 +1,85 @@
+"""What `detent compare` does: gates two verdict tables, or two registered versions of this workspace's model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from components.core.decisions import Decision
+from components.core.errors import SourceError
+from components.core.settings import Settings
+from components.core.workspace import Workspace
+from components.selection.policy import Policy
+from components.workloads.params import load_params
+from flows.answers import Answer, Table
+from flows.runs import GATE_SAID_NO, prepare
+
+
+def compare_models(old: str, new: str, *, ledger: str | None = None, out: str | None = None) -> Answer:
+    """Decide whether NEW may replace OLD; exit code 3 unless it may.
+
+    Paths to verdict tables make one open look, or a charged one with `ledger`. Numbers are versions of the
+    registered model: they are evaluated here and the look is charged to the workspace's own ledger.
+    """
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    folder = Path(out) if out is not None else workspace.reports / "compare"
+    if old.isdigit() and new.isdigit():
+        return _compare_versions(old, new, settings, folder)
+    from components.selection.comparison import compare
+    from components.selection.ledger import Ledger
+
+    looks = Ledger(Path(ledger), Path(ledger).with_suffix(".anchor.json")) if ledger is not None else None
+    made = compare(_table(old), _table(new), policy=_policy(workspace), out=folder, ledger=looks)
+    return _answer(made.decision, made.report_path, made.decision_path)
+
+
+def _compare_versions(old: str, new: str, settings: Settings, folder: Path) -> Answer:
+    from components.tracking.registry import fetch_version
+    from components.tracking.runs import Tracker
+    from components.workloads.gating import gate_pair
+    from flows.desks import model_name
+
+    workspace = Workspace.from_settings(settings)
+    params = load_params(workspace)
+    tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
+    name = model_name(params.workload, params.catalog)
+    models = [workspace.cache / "versions" / version for version in (old, new)]
+    for version, model in zip((old, new), models, strict=True):
+        fetch_version(tracker, name, version, out=model)
+    decision = gate_pair(workspace, params, old=models[0], new=models[1], out=folder)
+    return _answer(decision, folder / "report.html", folder / "decision.json")
+
+
+def _table(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise SourceError(f"{name} is neither a file nor a version's number; name two tables or two versions")
+    return path
+
+
+def _policy(workspace: Workspace) -> Policy:
+    return load_params(workspace).selection.policy if workspace.params.is_file() else Policy()
+
+
+def _answer(decision: Decision, report: Path, record: Path) -> Answer:
+    rows = [
+        (check.name, check.split, check.result, _bound(check.upper), _bound(check.limit), check.reason)
+        for check in decision.checks
+    ]
+    return Answer(
+        value={
+            "outcome": decision.outcome,
+            "reasons": decision.reasons,
+            "decision": str(record),
+            "report": str(report),
+        },
+        lines=[f"{decision.outcome}", *(f"- {reason}" for reason in decision.reasons)],
+        tables=[Table(title="checks", columns=("check", "split", "result", "upper bound", "limit", "why"), rows=rows)],
+        after=[f"decision: {os.path.relpath(record)}", f"report:   {os.path.relpath(report)}"],
+        exit_code=0 if decision.outcome == "PROMOTE" else GATE_SAID_NO,
+    )
+
+
+def _bound(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}%"

@@ -1,0 +1,97 @@
+"""Keeps what a champion answered when it was promoted, so that a rollback can prove that it still does.
+
+One file a Bento, `HOME/recordings/DIGEST.npz`: encoded images of the search split and the probabilities that the
+evaluation gave them. Arrays only, never a pickle.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from components.core.errors import IntegrityError
+from components.core.files import atomic_path
+from components.core.workspace import Workspace
+from components.promotion.promotions import Reverify
+from components.promotion.rows import Champion
+
+if TYPE_CHECKING:
+    from components.packaging.parity import Reference
+
+
+def record_predictions(workspace: Workspace, *, winner: str, bento_digest: str, num_samples: int) -> None:
+    """Keep the winner's predictions on samples of the search split, unless they are kept already."""
+    path = _path(workspace, bento_digest)
+    if path.is_file():
+        return
+    from components.workloads.judging import parity_reference
+
+    model = workspace.stage("training") / winner / "model"
+    photos = workspace.stage("validation") / "photos" / "search"
+    write_recording(path, parity_reference(model, photos, num_samples=num_samples, cache=workspace.cache))
+
+
+def reverify_in(workspace: Workspace) -> Reverify:
+    """A check for rollback: the Bento's content has its digest, and it reproduces its recorded predictions."""
+
+    def reverify(champion: Champion) -> None:
+        from components.packaging.building import BentoRef, check_content, find_bento
+        from components.packaging.parity import check_parity
+
+        if champion.bento is None or champion.bento_digest is None:
+            raise IntegrityError(
+                f"version {champion.version} was never packaged, so it cannot be verified and served; choose another"
+                " champion with --to"
+            )
+        path = find_bento(workspace.bentos, champion.bento)
+        bento = BentoRef(tag=champion.bento, digest=champion.bento_digest, path=path, model_digest=champion.model)
+        check_content(bento)
+        recording = _path(workspace, champion.bento_digest)
+        if not recording.is_file():
+            raise IntegrityError(
+                f"the predictions of version {champion.version} are not in {recording}: restore the file, "
+                "or choose another champion with --to"
+            )
+        check_parity(bento, read_recording(recording))
+
+    return reverify
+
+
+def write_recording(path: Path, reference: Reference) -> None:
+    """Write images and probabilities atomically."""
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            sample_ids=np.array(reference.sample_ids),
+            lengths=np.array([len(image) for image in reference.images]),
+            images=np.frombuffer(b"".join(reference.images), dtype=np.uint8),
+            probabilities=reference.probabilities,
+            classes=np.array(reference.classes),
+            model_digest=np.array(reference.model_digest),
+        )
+
+
+def read_recording(path: Path) -> Reference:
+    """Read images and probabilities back; IntegrityError when the file is damaged."""
+    from components.packaging.parity import Reference
+
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            ends = np.cumsum(arrays["lengths"])
+            images = arrays["images"].tobytes()
+            return Reference(
+                sample_ids=tuple(arrays["sample_ids"].tolist()),
+                images=tuple(images[end - size : end] for end, size in zip(ends, arrays["lengths"], strict=True)),
+                probabilities=arrays["probabilities"],
+                classes=tuple(arrays["classes"].tolist()),
+                model_digest=str(arrays["model_digest"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise IntegrityError(f"{path} cannot be read ({error}): restore it from a backup") from error
+
+
+def _path(workspace: Workspace, bento_digest: str) -> Path:
+    return workspace.home / "recordings" / f"{bento_digest}.npz"
