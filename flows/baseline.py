@@ -1,7 +1,7 @@
 """Pins the champion that a release is compared with: `data/baseline`, an input that DVC versions.
 
-The pin moves to the journal's champion when something else must be made again anyway, or when the champion
-is neither the pinned one nor this workspace's own product. So a release that was promoted and run again with
+The pin moves to the journal's champion when candidates must be trained again anyway, or when the champion is
+neither the pinned one nor this workspace's own product. So a release that was promoted and run again with
 nothing changed has nothing to do, though it is champion itself by then.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from components.core.files import atomic_directory, read_json, write_json
 from components.core.settings import Settings
-from components.core.workspace import Workspace
+from components.core.workspace import STAGES, Workspace
 from components.promotion.rows import Champion
 from components.workloads.params import Params
 from flows.desks import model_name, open_journal
@@ -35,7 +35,8 @@ def refresh_baseline(settings: Settings, params: Params, graph: Graph) -> bool:
     champion = champion_of(settings, params)
     wanted = champion.model if champion is not None else None
     if (workspace.baseline / PIN).is_file() and (
-        wanted == pinned_digest(workspace) or (wanted in _own_products(workspace) and not graph.changes())
+        wanted == pinned_digest(workspace)
+        or (wanted in _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1]))
     ):
         return False
     with atomic_directory(workspace.baseline) as partial:

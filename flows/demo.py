@@ -18,8 +18,10 @@ import click
 import yaml
 
 from components.core.files import atomic_directory, read_json, write_json, write_text
+from components.core.params import parse_section
 from components.core.settings import Settings
 from components.core.workspace import Workspace
+from components.workloads.params import Params
 from components.workloads.records import read_decisions
 from flows.answers import Answer, Table
 from flows.runs import prepare, run_release
@@ -86,7 +88,7 @@ def run_demo(*, seed: int = 0, fresh: bool = False) -> Answer:
         shutil.rmtree(home, ignore_errors=True)
     settings = prepare()
     workspace = Workspace.from_settings(settings)
-    _lay_out(workspace)
+    lay_out(workspace)
     story: dict[str, Any] = read_json(record) if record.is_file() else {"seed": seed, "chapters": []}
     _photograph(workspace, seed=seed)
     for chapter in CHAPTERS[len(story["chapters"]) :]:
@@ -96,7 +98,7 @@ def run_demo(*, seed: int = 0, fresh: bool = False) -> Answer:
     return _tell(story, workspace)
 
 
-def _lay_out(workspace: Workspace) -> None:
+def lay_out(workspace: Workspace) -> None:
     """A workspace like any other, under DVC without git, with a copy of the code that DVC can hash."""
     from dvc.repo import Repo
 
@@ -109,7 +111,8 @@ def _lay_out(workspace: Workspace) -> None:
         else:
             shutil.copyfile(source, target)
     if not (workspace.root / ".dvc").is_dir():
-        Repo.init(str(workspace.root), no_scm=True, subdir=False).close()
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        Repo.init(str(workspace.root), no_scm=True).close()
 
 
 def _photograph(workspace: Workspace, *, seed: int) -> None:
@@ -132,9 +135,15 @@ def _photograph(workspace: Workspace, *, seed: int) -> None:
 def _release(chapter: Chapter, workspace: Workspace, *, seed: int) -> dict[str, Any]:
     candidates = {name: dict(recipe) for name, recipe in chapter.candidates.items()}
     training = {**TRAINING, "reseed": chapter.reseed, "candidates": candidates}
-    write_text(workspace.params, yaml.safe_dump({**PARAMS, "seed": seed, "training": training}))
+    write_all_params(workspace, {**PARAMS, "seed": seed, "training": training})
     answer = run_release("release", workload=None, sources={})
     return {"title": chapter.title, "answer": dict(answer.value), "rows": _rows(workspace)}
+
+
+def write_all_params(workspace: Workspace, sections: Mapping[str, Any]) -> None:
+    """Write params.yaml with the defaults filled in, since DVC wants every parameter that it tracks to be there."""
+    params = parse_section(Params, dict(sections), where="the demo's parameters")
+    write_text(workspace.params, yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
 
 
 def _rows(workspace: Workspace) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from components.core.errors import DetentError
@@ -32,8 +33,11 @@ def perform(session: Session, stage: Stage) -> StageReport:
         return read_report(folder)
     log.info("%s: %s", stage, "; ".join(reasons[:3]))
     with session.tracker.run(stage, parent=session.run_id, tags={"detent.stage": stage}) as run_id:
+        started = time.perf_counter()
         with session.graph.recording(stage):
             report = session.workload.stages[stage](session.workspace, session.params.model_dump(mode="json"))
+            seconds = time.perf_counter() - started
+        session.tracker.log(run_id, metrics={"stage_seconds": seconds})
         _tell(session, stage, run_id, report)
     return report
 

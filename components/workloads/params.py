@@ -44,7 +44,12 @@ class Params(Section):
 
 def load_params(workspace: Workspace) -> Params:
     """Read and check a workspace's params.yaml; ConfigError names what is wrong and what is known."""
-    return parse_section(Params, read_params(workspace.params), where=workspace.params.name)
+    raw = read_params(workspace.params)
+    missing = sorted(Params.model_fields.keys() - raw.keys() - {"people"})
+    params = parse_section(Params, raw, where=workspace.params.name)
+    if missing:
+        raise ConfigError(f"{workspace.params.name}: {missing} are missing; add `{missing[0]}: {{}}` for the defaults")
+    return params
 
 
 def check_workload(params: Params, name: str | None) -> None:

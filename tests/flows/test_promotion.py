@@ -1,0 +1,82 @@
+"""The verbs end to end on a drawn release: wait, refuse, approve, promote, verify, roll back; told in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.core.errors import RefusedError, StateError
+from components.core.settings import Settings
+from components.core.workspace import Workspace
+from components.promotion.projections import DeploymentPointer
+from components.workloads.params import load_params
+from flows.baseline import champion_of
+from flows.promotion import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
+from flows.runs import run_release
+from flows.status import read_status
+from tests.flows.drawn import PARAMS, write_params
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+Release = tuple[Workspace, dict[str, str | None]]
+GOVERNED = {
+    "approval": {"name": "two-eyes", "forbid_trainer": True},
+    "people": {"named": {"rita": {"roles": ["release manager"]}, "amy": {"roles": ["auditor"]}}},
+}
+LENIENT = {"limit": 0.95, "improvement": {"rule": "none"}, "slices": {"columns": [], "limit": 0.95}}
+BETTER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
+
+
+def shown_version(workspace: Workspace) -> str | None:
+    champion = champion_of(Settings(), load_params(workspace))
+    pointer = DeploymentPointer(workspace.home).read("products", "drawn")
+    assert (champion is None) == (pointer is None)
+    assert champion is None or (pointer and pointer.sequence == champion.sequence)
+    return champion.version if champion else None
+
+
+def test_a_release_ends_in_a_proposal_that_waits(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, sources = release
+    monkeypatch.setenv("DETENT_ACTOR", "eve")
+    write_params(workspace, **GOVERNED)
+    answer = run_release("release", workload="products", sources=sources)
+    assert (answer.value["winner"], answer.value["promoted"]) == ("plain", False)
+    assert [item["state"] for item in read_status().value["proposals"]] == ["open"]
+    with pytest.raises(RefusedError, match="eve may not approve"):
+        approve_proposal(1, reason="mine")
+    assert shown_version(workspace) is None
+
+
+def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, _ = release
+    monkeypatch.setenv("DETENT_ACTOR", "rita")
+    answer = approve_proposal(1, reason="looks right")
+    assert (answer.exit_code, {item["outcome"] for item in answer.value["projected"]}) == (0, {"written"})
+    assert shown_version(workspace) == "1"
+    assert verify_journal().value["ok"]
+    assert [row["kind"] for row in show_history().value["rows"]] == ["proposed", "approved", "promoted"]
+
+
+def test_reconcile_repairs_what_was_moved_by_hand(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, _ = release
+    monkeypatch.setenv("DETENT_ACTOR", "rita")
+    DeploymentPointer(workspace.home).path("products", "drawn").write_text("{}")
+    answer = reconcile_stores()
+    outcomes = {item["name"]: item["outcome"] for item in answer.value["projected"]}
+    assert (outcomes["deployment"], outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current", "current")
+    assert answer.value["agrees"] and shown_version(workspace) == "1"
+
+
+def test_rollback_brings_the_old_bento_back_verified(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, _ = release
+    monkeypatch.setenv("DETENT_ACTOR", "rita")
+    with pytest.raises(StateError, match="cannot go back"):
+        roll_back(reason="nowhere to go")
+    auto = {**GOVERNED, "approval": {"name": "tests", "auto": True}}
+    write_params(workspace, candidates=BETTER, selection={"policy": LENIENT}, **auto)
+    answer = run_release("release", workload=None, sources={})
+    assert answer.value["promoted"]
+    assert shown_version(workspace) == "2"
+    back = roll_back(reason="boxes broke", samples=["a" * 32])
+    assert (back.exit_code, back.value["champion"]["release"]["version"]) == (0, "1")
+    assert "detent replay add" in back.lines[1]
+    assert shown_version(workspace) == "1"
+    assert verify_journal().value["ok"]
