@@ -154,6 +154,30 @@ def rollback(reason: str, to: int | None, expected: int | None, samples: tuple[s
 
 @detent.command()
 @answering
+@click.argument("samples", nargs=-1)
+@click.option("--label", help="What is on the image; needed for files.")
+@click.option("--reason", default="", help="Why it must stay right; needed to add samples.")
+def replay(samples: tuple[str, ...], label: str | None, reason: str) -> Answer:
+    """Show the incidents that must stay right; with SAMPLES (ids or image files), add those."""
+    from flows.review import add_to_replay, show_replay
+
+    return add_to_replay(samples, reason=reason, label=label) if samples else show_replay()
+
+
+@detent.command()
+@answering
+@click.argument("sample")
+@click.option("--reason", required=True, help="Why the label is wrong.")
+@click.option("--undo", is_flag=True, help="Take an earlier mark back.")
+def mark(sample: str, reason: str, undo: bool) -> Answer:
+    """Put on record that a search or replay SAMPLE is wrongly labelled."""
+    from flows.review import mark_label
+
+    return mark_label(sample, reason=reason, undo=undo)
+
+
+@detent.command()
+@answering
 @click.option("--limit", type=int, default=50, show_default=True, help="The last rows to show.")
 @click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...")
 def history(limit: int, kind: str | None) -> Answer:

@@ -159,7 +159,7 @@ def roll_back(
         f"champion: version {done.champion.version} again (row {done.champion.sequence}); the incident is on record"
     ]
     if done.incident.samples:
-        lines.append(f"keep it from coming back: detent replay add {' '.join(done.incident.samples)}")
+        lines.append(f"keep it from coming back: detent replay {' '.join(done.incident.samples)}")
     return Answer(
         value={
             "champion": asdict(done.champion),

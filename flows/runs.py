@@ -84,7 +84,7 @@ def take_in(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None
 
     An absent source that was never named becomes an empty manifest. SourceError for what cannot be used.
     """
-    from components.datasets.sources import ingest, ingest_nothing
+    from components.datasets.sources import check_classes, ingest, ingest_nothing
 
     named = {name: sources.get(name) for name in SOURCE_NAMES}
     if named["catalog"] is None and not is_taken_in(workspace.source("catalog")):
@@ -100,6 +100,14 @@ def take_in(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None
             ingest_nothing(folder, SOURCE_KINDS[name])
         if not folder.with_name(f"{name}.dvc").is_file() or address is not None:
             graph.track(folder)
+    if not is_taken_in(workspace.replay):
+        with manifest.ManifestWriter(workspace.replay):
+            pass
+        graph.track(workspace.replay)
+    if manifest.count(workspace.source("photos")):
+        without = check_classes(workspace.source("catalog"), workspace.source("photos"))
+        if without:
+            log.warning("no photos of %s: learned from synthetic images alone", ", ".join(without))
 
 
 def carry_out(stage: str, settings: Settings, params: Params, graph: Graph) -> Answer:

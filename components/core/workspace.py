@@ -42,6 +42,16 @@ class Workspace:
         return self.data / "baseline"
 
     @property
+    def replay(self) -> Path:
+        """Past incidents that must stay right, with the labels that people marked as wrong."""
+        return self.data / "replay"
+
+    @property
+    def marks(self) -> Path:
+        """Labels that people marked as wrong."""
+        return self.replay / "marks.jsonl"
+
+    @property
     def cache(self) -> Path:
         """Decoded pixels and other things that can be made again."""
         return self.home / "cache"

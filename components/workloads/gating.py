@@ -22,6 +22,7 @@ from components.selection.assembly import rows_for
 from components.selection.evidence import Evidence, Pair
 from components.selection.gate import decide, decide_all, policy_digest
 from components.selection.ledger import Ledger
+from components.selection.marks import read_marks
 from components.selection.report import write_report
 from components.workloads.judging import judge
 from components.workloads.params import Params
@@ -36,6 +37,7 @@ class _Bench:
 
     search: Path
     certify: Path
+    replay: Path
     cache: Path
     champion: LoadedModel | None
     reseed: LoadedModel | None
@@ -68,6 +70,7 @@ def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out
     bench = _Bench(
         search=photos / "search",
         certify=photos / "certify",
+        replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(old),
         reseed=None,
@@ -92,6 +95,7 @@ def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:
     return _Bench(
         search=photos / "search",
         certify=photos / "certify",
+        replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(champion) if champion is not None else None,
         reseed=models.pop(RESEED, None),
@@ -128,13 +132,14 @@ def _image_reader(folder: Path) -> Callable[[str], bytes | None]:
 
 def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: Workspace, params: Params) -> Evidence:
     candidate = bench.candidates[name]
-    old = judge(bench.champion, bench.certify, cache=bench.cache) if bench.champion is not None else None
     return Evidence(
         candidate=name,
         candidate_digest=candidate.digest,
         champion_digest=bench.champion.digest if bench.champion is not None else None,
-        certify=Pair(old=old, new=judge(candidate, bench.certify, cache=bench.cache)),
+        certify=_pair(bench, candidate, bench.certify),
         search=Pair(old=tables.get("champion"), new=tables[name]),
+        replay=_pair(bench, candidate, bench.replay) if manifest.count(bench.replay) else None,
+        wrong_labels=read_marks(workspace.marks),
         reseeds=(tables[RESEED],) if RESEED in tables else (),
         digests={
             "candidate": candidate.digest,
@@ -144,6 +149,11 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
             "code": code_digest(workspace),
         },
     )
+
+
+def _pair(bench: _Bench, candidate: LoadedModel, folder: Path) -> Pair:
+    old = judge(bench.champion, folder, cache=bench.cache) if bench.champion is not None else None
+    return Pair(old=old, new=judge(candidate, folder, cache=bench.cache))
 
 
 def _report(decisions: dict[str, Decision], winner: str | None) -> StageReport:

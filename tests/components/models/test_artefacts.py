@@ -29,7 +29,10 @@ def test_round_trip_is_bit_identical(folder: Path) -> None:
     network = build_network(ARCHITECTURE).eval()
     loaded = load_model(folder)
     assert loaded.spec == SPEC
-    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.network.state_dict().values()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(network.state_dict().values(), loaded.network.state_dict().values(), strict=True)
+    )
 
 
 def test_saving_again_gives_the_same_digest(folder: Path, tmp_path: Path) -> None:

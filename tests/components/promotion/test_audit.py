@@ -271,6 +271,15 @@ def test_tampering_is_found_on_postgresql_too(postgres_url: str, tmp_path: Path)
     story.close()
 
 
+def test_a_row_that_cannot_be_read_is_named(copy: Callable[[], Path]) -> None:
+    def spoil(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE detent_journal SET actor = CAST(x'ff' AS TEXT) WHERE sequence = 4")
+
+    fault = verify_tampered(copy(), spoil).fault
+    assert fault and fault.sequence == 4
+    assert "cannot be read" in fault.message
+
+
 def test_nothing_is_written_upon_a_tampered_end(copy: Callable[[], Path]) -> None:
     home = copy()
     verify_tampered(home, lambda db: db.execute("DELETE FROM detent_journal WHERE sequence = 9"))

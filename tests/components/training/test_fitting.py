@@ -69,7 +69,9 @@ def test_resumed_after_a_kill_is_bit_identical(tmp_path: Path) -> None:
     assert (tmp_path / "b").is_file()
     resumed, summary = run(tmp_path / "b")
     assert summary.epochs_run == 4
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
     assert not (tmp_path / "b").exists(), "a finished fit leaves no checkpoint"
 
 

@@ -1,0 +1,84 @@
+"""What people do to the evidence: pin incidents for replay, mark labels as wrong. Both are tracked by DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from components.core import manifest
+from components.core.digests import sample_id
+from components.core.errors import ConfigError, DataError, SourceError
+from components.core.workspace import Workspace
+from components.selection import marks, replay
+from components.selection.replay import Incident
+from flows.answers import Answer, Table
+from flows.runs import prepare, workspace_lock
+from flows.versions import Graph
+
+
+def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = None) -> Answer:
+    """Pin samples, by id or as image files with --label, that every later candidate must have right.
+
+    SourceError for a sample that is neither an id of the search or train split nor a file.
+    """
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    with workspace_lock(workspace):
+        certify = set(manifest.read(_photos(workspace) / "certify", ["sample_id"])["sample_id"].to_pylist())
+        for sample in samples:
+            image, name = _image_of(sample, label, workspace)
+            incident = Incident(sample_id=sample_id(image), label=name, who=settings.actor, why=reason)
+            replay.add(workspace.replay, image, incident, certify_ids=certify)
+        Graph(workspace.root).track(workspace.replay)
+    return show_replay()
+
+
+def show_replay() -> Answer:
+    """The pinned incidents."""
+    incidents = replay.read_incidents(Workspace.from_settings(prepare()).replay)
+    rows = [(incident.sample_id, incident.label, incident.who, incident.why) for incident in incidents]
+    columns = ("sample", "label", "who", "why")
+    value = {"incidents": [dict(zip(columns, row, strict=True)) for row in rows]}
+    return Answer(value=value, tables=[Table(title="must stay right", columns=columns, rows=rows)])
+
+
+def mark_label(sample: str, *, reason: str, undo: bool = False) -> Answer:
+    """Put on record that a search or replay sample is wrongly labelled; it counts no more from the next look on."""
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    splits = {"search": _photos(workspace) / "search", "replay": workspace.replay}
+    found = [name for name, folder in splits.items() if _find(sample, folder) is not None]
+    if not found:
+        raise DataError(f"{sample} is neither in the search split nor in the replay set; reports show the ids")
+    verdict: Literal["right", "wrong"] = "right" if undo else "wrong"
+    with workspace_lock(workspace):
+        marks.mark(workspace.marks, sample, split=found[0], who=settings.actor, why=reason, verdict=verdict)
+        Graph(workspace.root).track(workspace.replay)
+    return Answer(value={"sample": sample, "label": verdict}, lines=[f"{sample}: label on record as {verdict}"])
+
+
+def _photos(workspace: Workspace) -> Path:
+    return workspace.stage("validation") / "photos"
+
+
+def _image_of(sample: str, label: str | None, workspace: Workspace) -> tuple[bytes, str]:
+    path = Path(sample)
+    if path.is_file():
+        if label is None:
+            raise ConfigError(f"{sample} is a file: say what is on it with --label")
+        return path.read_bytes(), label
+    for split in ("search", "train"):
+        row = _find(sample, _photos(workspace) / split)
+        if row is not None:
+            return row["image"]["bytes"], label or row["label"]
+    raise SourceError(f"{sample} is neither an image file nor an id of the search or train split")
+
+
+def _find(sample: str, folder: Path) -> dict[str, Any] | None:
+    import pyarrow.dataset as pads
+
+    rows = manifest.dataset(folder).to_table(
+        columns=["sample_id", "image", "label"], filter=pads.field("sample_id") == sample
+    )
+    return rows.to_pylist()[0] if rows.num_rows else None

@@ -1,0 +1,61 @@
+"""How often a good candidate is promoted: exact sums over an overall limit and equal slices, no simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from components.selection.bounds import most_flips
+from components.selection.policy import SpendingPolicy
+from components.selection.spending import look_level
+
+LIMIT, SLICE_LIMIT, PLAN = 0.01, 0.05, SpendingPolicy()
+
+
+def promoted(n: int, rate: float, parts: int, level: float, slice_level: float | None = None) -> float:
+    """P(the whole and every one of `parts` equal slices prove their limits at `level`) at a uniform true rate."""
+    size = n // parts
+    allowed = most_flips(size, SLICE_LIMIT, slice_level or level)
+    most = most_flips(n, LIMIT, level)
+    if allowed < 0 or most < 0:
+        return 0.0
+    one = stats.binom.pmf(np.arange(allowed + 1), size, rate)
+    total = np.ones(1)
+    for _ in range(parts):
+        total = np.convolve(total, one)[: most + 1]
+    return float(total.sum())
+
+
+def at_look(look: int, promotions: int = 0) -> float:
+    """The level of a look under the default plan."""
+    return look_level(PLAN, look, promotions)
+
+
+def bonferroni(parts: int) -> float:
+    """The level of a gate that divides alpha among all planned looks and all tests."""
+    return PLAN.alpha / (PLAN.planned_looks * (parts + 1))
+
+
+def slow_decay(look: int) -> float:
+    """The level of the usual rule for an endless sequence, 6 / (pi k)^2."""
+    return PLAN.alpha * 6 / (math.pi * look) ** 2
+
+
+def table(rate: float = 0.005) -> list[str]:
+    """Lines of the power table: by n, by look, by slices, beside Bonferroni; then the cost of promotions."""
+    lines = ["  share promoted at a true rate of 0.5%, limits 1% and 5% (exact)"]
+    lines.append("      n  slices   look 1   look 2  look 10  look 20   Bonferroni of 21 looks")
+    for n in (1000, 2000, 5000, 10_000, 20_000):
+        for parts in (1, 10, 20):
+            powers = [promoted(n, rate, parts, at_look(look)) for look in (1, 2, 10, 20)]
+            told = "  ".join(f"{power:7.1%}" for power in powers)
+            lines.append(f"  {n:5d}  {parts:6d}  {told}   {promoted(n, rate, parts, bonferroni(parts)):7.1%}")
+    costs = [f"{m} before: {promoted(5000, rate, 10, at_look(20, m)):.1%}" for m in range(5)]
+    early = [f"look {look}: {promoted(5000, rate, 10, at_look(look, 1)):.1%}" for look in (2, 3, 5, 10)]
+    lines.append(f"  n 5000, ten slices, look 20 by promotions before it: {', '.join(costs)}")
+    lines.append(f"  n 5000, ten slices, after one promotion: {', '.join(early)}")
+    whole, parts_only = promoted(5000, rate, 1, at_look(20)), promoted(5000, rate, 10, at_look(20))
+    lines.append(f"  where power goes at look 20: the whole alone {whole:.1%}, with its ten slices {parts_only:.1%}")
+    return lines
