@@ -35,7 +35,7 @@ NUM_PHOTOS = 6000
 PARAMS: dict[str, Any] = {
     "workload": "products",
     "catalog": "builtin",
-    "synthesis": {"num_per_class": 60, "size_px": 96},
+    "synthesis": {"num_per_class": 60, "size_px": 64, "heap_probability": 0.1},
     "selection": {
         "policy": {
             "limit": 0.04,
@@ -128,7 +128,7 @@ def _photograph(workspace: Workspace, *, seed: int) -> None:
         draw_contact_sheet(catalog, workspace.reports / "catalog.png")
     if not (workspace.reports / "photos.png").is_file():
         click.echo("taking customers' photos", err=True)
-        photograph_customers(photos, num_photos=NUM_PHOTOS, size_px=96, seed=seed)
+        photograph_customers(photos, num_photos=NUM_PHOTOS, size_px=64, seed=seed)
         draw_contact_sheet(photos, workspace.reports / "photos.png")
 
 

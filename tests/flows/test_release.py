@@ -116,12 +116,14 @@ def test_killed_in_training_goes_on_and_leaves_no_ghost(release: Release) -> Non
     process = subprocess.Popen(
         [sys.executable, "-m", "flows", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
     )
-    deadline = time.monotonic() + 120
-    while not list(workspace.scratch.glob("*.checkpoint")):
-        assert process.poll() is None and time.monotonic() < deadline, "the run ended before its first checkpoint"
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        deadline = time.monotonic() + 600
+        while not list(workspace.scratch.glob("*.checkpoint")):
+            assert process.poll() is None and time.monotonic() < deadline, "the run ended before its first checkpoint"
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert champion_digest(workspace) == before == pinned_digest(workspace)
     assert set(read_status().value["would_run"]) == {"training", "selection", "packaging"}
     write_params(workspace, candidates={**LONGER, **CONTAINED})

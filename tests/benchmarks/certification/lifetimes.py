@@ -28,6 +28,7 @@ class Cell:
     """One setting: `draw(rng, lives, bad)` gives counts (lives, tests), `critical` what passes at a level."""
 
     name: str
+    structure: str
     looks: int
     pattern: str  # bad: every candidate breaks a limit; mixed: half do; ratchet: good ones until one is promoted
     draw: Callable[[np.random.Generator, NDArray[np.bool_]], Counts]
@@ -39,13 +40,15 @@ class Cell:
 
 def cells(*, short: bool) -> list[Cell]:
     """All settings: sizes, true rates, slices, groups, and searches of 1, 20 and 100 candidates."""
+    sizes, rates = ((500, 5000), (1.0,)) if short else ((500, 2000, 5000), (1.0, 1.25, 2.0))
     found = []
     for looks in (1, 20, 100):
         for pattern in ("bad", "mixed", "ratchet") if looks > 1 else ("bad",):
-            found += [_plain(n, rate, looks, pattern) for n in (500, 2000, 5000) for rate in (1.0, 1.25, 2.0)]
-            found += [_sliced(5000, parts, looks, pattern) for parts in (2, 10, 20)]
-            found += [_grouped(groups, partial, looks, pattern) for groups in (250, 1000) for partial in (False, True)]
-    return found[:: 3 if short else 1]
+            found += [_plain(n, rate, looks, pattern) for n in sizes for rate in rates]
+            found += [_sliced(5000, parts, looks, pattern) for parts in ((2, 20) if short else (2, 10, 20))]
+            found += [_grouped(250, partial, looks, pattern) for partial in (False, True)]
+            found += [] if short else [_grouped(1000, partial, looks, pattern) for partial in (False, True)]
+    return found
 
 
 def wrong_promotions(cell: Cell, *, lives: int, seed: int) -> dict[str, float]:
@@ -101,6 +104,7 @@ def _plain(n: int, ratio: float, looks: int, pattern: str) -> Cell:
     critical = _cached(lambda level: np.array([most_flips(n, limit, level)]))
     return Cell(
         name=f"n {n}, rate {ratio} x limit",
+        structure="one limit",
         looks=looks,
         pattern=pattern,
         draw=draw,
@@ -112,7 +116,7 @@ def _plain(n: int, ratio: float, looks: int, pattern: str) -> Cell:
 
 
 def _exact(critical: Critical, looks: int, n: int, rate: float) -> float:
-    """Where every candidate is bad and independent the share is a product of exact sums."""
+    """Where every candidate is bad and independent the share is (with slices: at most) a product of exact sums."""
     plan = SpendingPolicy(alpha=ALPHA, planned_looks=looks)
     kept = 1.0
     for look in range(1, looks + 1):
@@ -133,12 +137,14 @@ def _sliced(n: int, parts: int, looks: int, pattern: str) -> Cell:
     critical = _cached(lambda level: np.full(parts, most_flips(size, limit, level)))
     return Cell(
         name=f"{parts} slices of {size}",
+        structure="slices",
         looks=looks,
         pattern=pattern,
         draw=draw,
         critical=critical,
         naive=critical,
         point=np.full(parts, int(size * limit)),
+        exact=_exact(critical, looks, size, limit) if pattern == "bad" else None,
     )
 
 
@@ -159,14 +165,17 @@ def _grouped(groups: int, partial: bool, looks: int, pattern: str) -> Cell:
     def naive(level: float) -> Counts:
         return np.array([np.floor(most_flips(groups * size, limit, level) / (size * unit))])
 
+    cached = _cached(critical)
     return Cell(
         name=f"{groups} groups of 20{', half flip' if partial else ''}",
+        structure="groups",
         looks=looks,
         pattern=pattern,
         draw=draw,
-        critical=_cached(critical),
+        critical=cached,
         naive=_cached(naive),
         point=np.array([int(groups * limit / unit)]),
+        exact=_exact(cached, looks, groups, limit / unit) if pattern == "bad" else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from components.promotion.actors import Actor
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.policy import ApprovalPolicy
+from components.promotion.projections import DeploymentPointer
 from components.promotion.promotions import promote
 from components.promotion.proposals import Candidate, propose
+from components.promotion.reconciliation import reconcile
 from components.promotion.rows import Digests
 from tests.components.promotion.cast import ignore
 
@@ -64,6 +67,47 @@ def race_first_start(url: str, home: Path, *, num_processes: int) -> list[int]:
     for worker in workers:
         worker.join()
     return [worker.exitcode or 0 for worker in workers]
+
+
+def race_reconciles(url: str, home: Path, *, num_promotions: int) -> tuple[list[int], int]:
+    """Promotions one after the other while others reconcile without end.
+
+    Returns the journal rows that a server saw at the deployment pointer, in order, and the champion's row.
+    """
+    context = multiprocessing.get_context("fork")
+    stop, seen = context.Event(), context.SimpleQueue()
+    workers = [context.Process(target=_reconcile_until, args=(url, home, stop)) for _ in range(3)]
+    workers.append(context.Process(target=_watch_until, args=(home, stop, seen)))
+    for worker in workers:
+        worker.start()
+    desk = Desk(journal=Journal.open(url, home=home), projections=(DeploymentPointer(home),), notify=ignore)
+    champion = None
+    for number in range(num_promotions):
+        candidate = _candidate(f"{number:064x}", champion.model if champion else None)
+        proposal = propose(desk, candidate, actor=RACER, policy=ApprovalPolicy(auto=True))
+        champion = promote(desk, proposal.number, actor=RACER, current=candidate.digests).champion
+    stop.set()
+    rows = seen.get()
+    for worker in workers:
+        worker.join()
+    desk.journal.close()
+    return rows, champion.sequence if champion else 0
+
+
+def _reconcile_until(url: str, home: Path, stop: Any) -> None:
+    desk = Desk(journal=Journal.open(url, home=home), projections=(DeploymentPointer(home),), notify=ignore)
+    while not stop.is_set():
+        reconcile(desk, actor=RACER)
+
+
+def _watch_until(home: Path, stop: Any, seen: Any) -> None:
+    pointer, rows = DeploymentPointer(home), [0]
+    while not stop.is_set():
+        shown = pointer.read("products", "race")
+        if shown is not None and shown.sequence != rows[-1]:
+            rows.append(shown.sequence)
+        time.sleep(0.001)
+    seen.put(rows)
 
 
 def _propose_round(journal: Journal, round_number: int, numbers: Any) -> None:

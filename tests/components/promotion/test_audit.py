@@ -205,14 +205,25 @@ def test_a_whole_chain_rewritten_contradicts_the_anchor(copy: Callable[[], Path]
     assert "alone or with rows before it" in fault.message
 
 
-def test_a_champion_without_approvals_is_found_though_its_digests_are_right(copy: Callable[[], Path]) -> None:
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"kind": "promoted"}, "without the approvals"),
+        ({"kind": "rolled_back", "to_model": "9" * 64}, "never promoted here"),
+        ({"kind": "promoted", "generation": 5}, "does not follow"),
+        ({"kind": "promoted", "from_model": "9" * 64}, "does not follow"),
+    ],
+)
+def test_a_champion_that_could_not_have_been_is_found_though_every_digest_is_right(
+    copy: Callable[[], Path], changed: dict[str, Any], message: str
+) -> None:
     home = copy()
 
     def forge(connection: sqlite3.Connection) -> None:
         rows = read_rows(connection)
         details = next(row for row in rows if row.kind == "promoted").details
         last, champion = rows[-1], rows[6]
-        forged = {"kind": "promoted", "generation": 4, "from_model": champion.to_model, "details": details}
+        forged = {"generation": 4, "from_model": champion.to_model, "details": details, **changed}
         row = reseal(last, sequence=NUM_ROWS + 1, previous=last.digest, **forged)
         write_row(connection, row)
         (home / ANCHOR_FILE).write_text(
@@ -221,7 +232,7 @@ def test_a_champion_without_approvals_is_found_though_its_digests_are_right(copy
 
     fault = verify_tampered(home, forge).fault
     assert fault and fault.sequence == NUM_ROWS + 1
-    assert "without the approvals" in fault.message
+    assert message in fault.message
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.core.errors import ConflictError, IntegrityError, RefusedError, StateError
+from components.promotion.audit import history
 from components.promotion.promotions import RollbackRequest, promote, rollback
 from components.promotion.rows import Champion
 from tests.components.promotion.cast import Story
@@ -78,6 +79,8 @@ def test_rollback_goes_back_one_model_at_a_time(story: Story) -> None:
     back = rollback(story.desk, request(samples=("s1", "s2")), actor=story.rita, reverify=seen.append)
     assert (back.champion.version, seen[0].version, story.pointer().sequence) == ("b", "b", back.champion.sequence)
     assert (back.incident.samples, back.incident.left_model) == (("s1", "s2"), story.digests("c").model)
+    row = history(story.journal, kind="rolled_back")[0]
+    assert (row.decision, row.read_details()["digests"]["model"]) == ("d" * 64, story.digests("b").model)
     further = rollback(story.desk, request(), actor=story.rita, reverify=accept)
     assert further.champion.version == "a"
     with pytest.raises(StateError, match="cannot go back to an earlier champion"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +12,7 @@ import pytest
 from components.core.errors import IntegrityError, RefusedError
 from components.promotion.anchors import Anchored, Head
 from components.promotion.projections import DeploymentPointer, Pointer, project
+from components.promotion.promotions import promote
 from components.promotion.reconciliation import Ghost, reconcile
 from components.promotion.rows import Champion
 from tests.components.promotion.cast import Story, file_anchor
@@ -50,26 +53,27 @@ def test_a_later_row_is_never_put_back(story: Story) -> None:
     assert (story.alias.shown[KEY], found.agrees) == (later, False)
 
 
-def test_an_old_reconcile_that_wakes_up_late_projects_the_new_champion(story: Story) -> None:
+def test_an_old_reconcile_asleep_before_its_write_puts_nothing_back(story: Story) -> None:
     story.release("a")
-    sleeper = story.reopen()
+    number = story.propose_approved("b", "a").number
+    desk, asleep = story.reopen(), threading.Event()
 
     class Sleepy(DeploymentPointer):
-        """A projection whose reconcile falls asleep between its champion and its write."""
+        """A projection whose reconcile falls asleep between its reading and its writing."""
 
         def read(self, workload: str, catalog: str) -> Pointer | None:
-            return Pointer(model="0" * 64, sequence=0)
+            return None
 
         def write(self, champion: Champion) -> None:
-            raise TimeoutError("asleep")
+            asleep.set()
+            time.sleep(0.3)
+            super().write(champion)
 
-    project(sleeper.journal, KEY, [Sleepy(story.home)], verb="reconcile")
-    story.release("b", "a")
-    assert [item.outcome for item in project(sleeper.journal, KEY, sleeper.projections, verb="reconcile")] == [
-        "current",
-        "written",
-        "written",
-    ]
+    sleeper = threading.Thread(target=project, args=(desk.journal, KEY, [Sleepy(story.home)]), kwargs={"verb": "late"})
+    sleeper.start()
+    asleep.wait(10)
+    promote(story.desk, number, actor=story.eve, current=story.digests("b"))
+    sleeper.join()
     assert story.pointer() == Pointer(model="b" * 64, sequence=6)
 
 

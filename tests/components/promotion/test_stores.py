@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from components.core.errors import ConfigError, ConflictError, StateError, StorageError, UnavailableError
+from components.promotion import stores
 from components.promotion.audit import verify
 from components.promotion.journal import Journal
 from components.promotion.stores import JOURNAL, store_errors
@@ -106,3 +107,13 @@ def test_an_anchor_that_cannot_be_written_stops_the_commit(story: Story) -> None
     with pytest.raises((StorageError, OSError)):
         story.propose("b", "a")
     assert story.kinds() == ["proposed", "approved", "promoted"]
+
+
+def test_a_lock_that_is_kept_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "LOCK_TIMEOUT_S", 0.1)
+    with (
+        stores.file_lock(tmp_path / "x.lock"),
+        pytest.raises(StateError, match=r"x\.lock stayed locked"),
+        stores.file_lock(tmp_path / "x.lock"),
+    ):
+        pass

@@ -143,3 +143,9 @@ def test_severity_limits_weigh_classes_and_confusions(make_pair) -> None:
     found = findings(pair, heavy)
     assert found.broken() == ["weighted flips"]
     assert found.checks[-1].rate == pytest.approx(0.2)
+
+
+def test_slices_too_small_to_test_do_not_dilute_what_is_broken(make_pair) -> None:
+    values = ["bad"] * 200 + [f"tiny {index}" for index in range(800)]
+    policy = Policy(improvement=NONE, limit=0.1, slices={"limit": 0.1})
+    assert findings(make_pair(1000, 32, 32, slices={"s_c": values}), policy).broken() == ["slice s_c = bad"]

@@ -67,3 +67,8 @@ def test_an_unknown_slice_column_names_the_known_ones(make_table) -> None:
     rows = flips.join(make_table([1]), make_table([0], slices={"s_c": ["u"]}), name="t")
     with pytest.raises(DataError, match=r"'s_d' is not in the verdict tables, found \['s_c'\]"):
         flips.tally(rows, ["s_d"])
+
+
+def test_a_column_named_like_a_pair_is_refused(make_table) -> None:
+    with pytest.raises(DataError, match="rename it"):
+        flips.join(make_table([1]), make_table([0], slices={"s_a x s_b": ["u"]}), name="t")

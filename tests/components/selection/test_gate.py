@@ -90,8 +90,23 @@ def test_open_mode_shows_certify_and_burns_it(make_evidence, make_pair, ledger) 
     decision = decide(make_evidence(make_pair(2000, 100)), policy, ledger=ledger)
     assert (decision.outcome, decision.shown_split, len(decision.burned_ids)) == ("REJECT", "certify", 2000)
     assert decision.negative_ids[0] == "s00000"
-    with pytest.raises(StateError, match="burned"):
-        decide(make_evidence(make_pair(2000, 0), candidate_digest="a" * 64), Policy(limit=0.02), ledger=ledger)
+    again = decide(make_evidence(make_pair(2000, 0), make_pair(900, 1, 9, prefix="t")), POLICY, ledger=ledger)
+    assert (again.outcome, again.certified) == ("HOLD", None)
+    assert again.reasons[0].startswith("this certify split was shown in an open look and is burned; draw a fresh split")
+
+
+def test_a_used_up_budget_holds_and_says_what_a_fresh_split_needs(make_evidence, make_pair, ledger) -> None:
+    pairs = make_pair(100, 0), make_pair(1000, 2, 40, prefix="t")
+    policies = [Policy(limit=limit, spending={"planned_looks": 2}) for limit in (0.010, 0.011, 0.012)]
+    decisions = [decide(make_evidence(*pairs), policy, ledger=ledger) for policy in policies]
+    assert [(one.outcome, one.certified) for one in decisions] == [("HOLD", False), ("HOLD", False), ("HOLD", None)]
+    size = decisions[2].further_samples
+    assert (
+        size is not None
+        and f"used up, all 2 planned looks were taken; draw a fresh split of about {size}" in (decisions[2].reasons[0])
+    )
+    assert 300 < size < 3000
+    assert decisions[2].budget is not None and decisions[2].budget.left == 0.0
 
 
 def test_a_sealed_look_needs_a_ledger(make_evidence, make_pair) -> None:

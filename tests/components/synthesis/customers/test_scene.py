@@ -18,8 +18,8 @@ LIGHT = Lighting(
 GREEN = block((1, 1, 1), (0, 0, 0), Finish(colour=(0.1, 0.9, 0.1), roughness=1.0))
 
 
-def body(y: float = 0.0, colour: tuple[float, float, float] = (0.1, 0.9, 0.1)) -> Body:
-    made = body_from_parts([moved(GREEN, (0, y, 0))], np.random.default_rng(0))
+def body(y: float = 0.0, colour: tuple[float, float, float] = (0.1, 0.9, 0.1), *, x: float = 0.0) -> Body:
+    made = body_from_parts([moved(GREEN, (x, y, 0))], np.random.default_rng(0))
     plain = np.float32([0, 0, 0, 0])
     return replace(made, pattern=plain, colour=np.tile(np.float32(colour), (len(made.colour), 1)))
 
@@ -33,9 +33,16 @@ def test_only_what_stands_in_front_hides():
     red = (0.9, 0.1, 0.1)
     assert drawn()[1] == 0.0
     assert drawn(body(3.0, red))[1] == 0.0
-    picture, hidden = drawn(body(-2.0, red))
-    assert hidden == 1.0
-    assert picture[16, 16, 0] > picture[16, 16, 1]
+    picture, hidden = drawn(body(-1.0, red, x=-0.6))
+    assert 0.3 < hidden < 0.6
+    assert picture[16, 13, 0] > picture[16, 13, 1]
+    assert picture[16, 19, 1] > picture[16, 19, 0]
+
+
+def test_what_would_hide_the_product_is_left_out():
+    picture, hidden = drawn(body(-2.0, (0.9, 0.1, 0.1)))
+    assert hidden == 0.0
+    assert picture[16, 16, 1] > picture[16, 16, 0]
 
 
 def test_the_product_is_in_the_middle():

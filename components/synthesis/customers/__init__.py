@@ -1,0 +1,1 @@
+"""Customers' photos: a generator of its own, kept apart from the one that makes training images."""

@@ -1,0 +1,1 @@
+"""Pastes: cut-outs of catalogue pictures composed on backgrounds."""

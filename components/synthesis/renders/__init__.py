@@ -1,0 +1,1 @@
+"""Catalogue renders: parametric product models and the studio that photographs them."""

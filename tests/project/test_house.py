@@ -1,0 +1,69 @@
+"""The house stays as it was drawn: nothing new at the top, every package explains itself, no file too long."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOP = {
+    "pyproject.toml", "README.md", "flows", "components", "data", "dvc.yaml", "dvc.lock", "bentofile.yaml", "tests",
+    "infra", "Makefile", "params.yaml", "requirements.lock",
+}  # fmt: skip
+PACKAGES = [ROOT / "flows", *sorted(path.parent for path in (ROOT / "components").glob("*/__init__.py"))]
+MODULES = sorted([*(ROOT / "flows").rglob("*.py"), *(ROOT / "components").rglob("*.py")])
+MAX_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 400, 60, 150
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return listed.stdout.split()
+
+
+def test_nothing_new_at_the_top() -> None:
+    strange = {name.split("/")[0] for name in tracked()} - TOP
+    assert not {name for name in strange if not name.startswith(".")}
+
+
+def test_tests_are_no_package() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py")), "an __init__.py below tests/ shadows the product's packages"
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_every_package_explains_each_of_its_modules(package: Path) -> None:
+    modules = sorted(path for path in package.rglob("*.py") if path.name != "__init__.py")
+    if not modules:
+        return
+    readme = (package / "README.md").read_text(encoding="utf-8")
+    missing = [
+        path.relative_to(package).as_posix()
+        for path in modules
+        if f"`{path.name}`" not in readme and f"`{path.parent.name}/" not in readme
+    ]
+    assert not missing, f"{package.name}/README.md does not explain {missing}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_open_with_a_docstring_and_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "a module opens with a sentence on what it decides or makes"
+    assert text.count("\n") <= MAX_LINES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno <= MAX_FUNCTION_LINES, node.name
+
+
+def test_readme_is_short() -> None:
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= MAX_README_LINES
+
+
+def test_dvc_depends_on_the_code_of_each_stage() -> None:
+    import yaml
+
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for name, stage in stages.items():
+        assert f"components/{name}" in stage["deps"], f"{name} does not depend on its own code"
+        assert stage["cmd"] == f"python -m components.workloads {name}"
+    assert "data/validation/photos/certify" not in stages["training"]["deps"], "training must not see certify"
