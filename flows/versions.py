@@ -30,7 +30,12 @@ class Graph:
         """The stages that must run, each with the reasons in words; an empty dict when nothing must."""
         with self._repo() as repo:
             status: Mapping[str, list[Any]] = repo.status(targets=list(stages))
-        return {stage: _reasons(status[stage]) for stage in stages if status.get(stage)}
+        made = self._made_before()
+        return {
+            stage: _reasons(status[stage]) if stage in made else ["it never ran here"]
+            for stage in stages
+            if status.get(stage)
+        }
 
     def track(self, folder: Path) -> None:
         """Version a folder of input by DVC: writes `FOLDER.dvc` and fills the cache."""
@@ -57,6 +62,14 @@ class Graph:
             (found,) = repo.stage.collect(stage)
             found.save_deps()
             return {dep.def_path: f"{dep.hash_info.value}" for dep in found.deps}
+
+    def _made_before(self) -> set[str]:
+        import yaml
+
+        path = self._root / "dvc.lock"
+        if not path.is_file():
+            return set()
+        return set((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {}))
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:

@@ -39,6 +39,16 @@ class LabelledPixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationRanges:
+    """How far images are changed: the closest crop as share of the side, the largest turn in degrees, and the
+    share of batches that are blended."""
+
+    zoom: float
+    turn_deg: float
+    mix_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
     """Real and synthetic images; either may be empty, not both."""
 
@@ -90,7 +100,9 @@ class TrainingData:
 class Augmentation:
     """Random crops, turns, flips, light and erasing, drawn per image; then mixup or cutmix for the batch."""
 
-    def __init__(self, *, num_classes: int, generator: torch.Generator) -> None:
+    def __init__(self, ranges: AugmentationRanges, *, num_classes: int, generator: torch.Generator) -> None:
+        self._ranges = ranges
+        self._num_classes = num_classes
         self._generator = generator
         self._mix = v2.RandomChoice(
             [v2.MixUp(alpha=MIX_ALPHA, num_classes=num_classes), v2.CutMix(alpha=1.0, num_classes=num_classes)]
@@ -102,7 +114,9 @@ class Augmentation:
         return self._erase(images)
 
     def mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend pairs of images; labels become class probabilities [B, num_classes]."""
+        """Blend pairs of images in some batches; labels become class probabilities [B, num_classes]."""
+        if self._uniform(0, 1).item() >= self._ranges.mix_share:
+            return images, F.one_hot(labels, self._num_classes).float()
         mixed: tuple[Tensor, Tensor] = self._mix(images, labels)
         return mixed
 
@@ -111,9 +125,9 @@ class Augmentation:
 
     def _affine(self, images: Tensor) -> Tensor:
         num = len(images)
-        scale = self._uniform(math.log(0.55), math.log(1.1), num).exp()  # below 1 zooms in
+        scale = self._uniform(math.log(self._ranges.zoom), math.log(1.1), num).exp()  # below 1 zooms in
         aspect = self._uniform(-0.15, 0.15, num).exp()
-        angle = self._uniform(-0.3, 0.3, num)
+        angle = self._uniform(-1, 1, num) * math.radians(self._ranges.turn_deg)
         flip = torch.where(self._uniform(0, 1, num) < 0.5, -1.0, 1.0)
         room = (1 - scale).clamp(min=0.08)
         shift = self._uniform(-1, 1, num, 2) * room[:, None]

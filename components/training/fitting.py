@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from components.core.progress import track
 from components.models.artefacts import ModelSpec
 from components.models.prediction import normalise_planes
-from components.training.batches import Augmentation, TrainingData
+from components.training.batches import Augmentation, AugmentationRanges, TrainingData
 from components.training.checkpoints import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class FitOptions:
     patience_epochs: int
     seed: int
     bf16: bool
+    ranges: AugmentationRanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def _run_epoch(
 ) -> None:
     torch.manual_seed(options.seed * 100_003 + epoch)
     generator = torch.Generator().manual_seed(options.seed * 100_003 + epoch)
-    augmentation = Augmentation(num_classes=len(spec.classes), generator=generator)
+    augmentation = Augmentation(options.ranges, num_classes=len(spec.classes), generator=generator)
     num_batches = max(1, data.num_batches(options.batch))
     network.train()
     for index, (pixels, labels) in enumerate(data.epoch_batches(batch=options.batch, seed=options.seed, epoch=epoch)):

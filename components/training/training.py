@@ -26,7 +26,7 @@ from components.models.families import build_network, load_pretrained
 from components.models.growth import Grown
 from components.models.identity import model_digest
 from components.models.prediction import predict_logits
-from components.training.batches import LabelledPixels, TrainingData
+from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.config import Recipe, TrainingConfig
 from components.training.fitting import FitOptions, FitSummary, Loss, fit
 from components.training.treatments import FocalDistillation, PlainLoss, tune_gain
@@ -262,6 +262,7 @@ def _fit(
         patience_epochs=config.patience_epochs,
         seed=job.seed,
         bf16=config.precision == "bf16",
+        ranges=AugmentationRanges(zoom=config.zoom, turn_deg=config.turn_deg, mix_share=config.mix_share),
     )
     return fit(
         network,

@@ -22,7 +22,7 @@ from components.synthesis.renders.looks import Look
 from components.synthesis.shards import Row, fill_shards, row_rng
 
 _GENERATOR, _VERSION = "detent.customers", 1
-_PHOTOS_PER_OBJECT = 2
+_PHOTOS_PER_OBJECT = 1  # so that photos are independent, as the bounds of the gate take them to be
 _ROWS_PER_SHARD = 240
 _NUM_OTHERS = 24  # things that stand about in the photos of one shard
 _SUPERSAMPLING = 2

@@ -5,16 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.selection import flips
-from components.selection.checks import POOLED, UNLABELLED, Findings, Levels, examine_rows, holm
+from components.selection.checks import Findings, examine_rows
+from components.selection.claims import Levels
 from components.selection.policy import Policy
+from components.selection.slicing import POOLED, UNLABELLED, holm
 
-LEVELS = Levels(hold=0.05, broken=0.05)
+LEVELS = Levels(split="search", hold=0.05, broken=0.05)
 NONE = {"rule": "none"}
 
 
 def findings(pair, policy: Policy, **options: object) -> Findings:
     rows = flips.join(pair.old, pair.new, name="t")
-    return examine_rows(rows, policy, LEVELS, split="search", **options)
+    return examine_rows(rows, policy, LEVELS, **options)
 
 
 def results(found: Findings) -> dict[str, str]:
@@ -149,3 +151,13 @@ def test_slices_too_small_to_test_do_not_dilute_what_is_broken(make_pair) -> Non
     values = ["bad"] * 200 + [f"tiny {index}" for index in range(800)]
     policy = Policy(improvement=NONE, limit=0.1, slices={"limit": 0.1})
     assert findings(make_pair(1000, 32, 32, slices={"s_c": values}), policy).broken() == ["slice s_c = bad"]
+
+
+def test_a_slice_is_small_by_what_its_limit_counts_over(make_table) -> None:
+    from components.selection.evidence import Pair
+
+    old, new = [1] * 300 + [0] * 300, [1] * 300 + [0] * 300
+    slices = {"s_c": ["right"] * 250 + ["mixed"] * 350}
+    pair = Pair(old=make_table(old, slices=slices), new=make_table(new, slices=slices))
+    found = findings(pair, Policy(denominator="old_right", slices={"too_small": "hold"}))
+    assert results(found) == {"right": "holds", "mixed": "too small"}

@@ -109,6 +109,19 @@ def test_a_used_up_budget_holds_and_says_what_a_fresh_split_needs(make_evidence,
     assert decisions[2].budget is not None and decisions[2].budget.left == 0.0
 
 
+def test_groups_are_named_and_what_they_cost_is_told(make_evidence, make_pair, ledger) -> None:
+    groups = {"s_group": [str(index // 4) for index in range(2000)]}
+    search = {"s_group": [f"t{index // 4}" for index in range(1000)]}
+    policy = Policy(limit=0.02, groups="s_group")
+    evidence = make_evidence(make_pair(2000, 24, 40, slices=groups), make_pair(1000, 4, 30, prefix="t", slices=search))
+    decision = decide(evidence, policy, ledger=ledger)
+    assert (decision.outcome, decision.certified) == ("HOLD", False)
+    assert decision.grouping is not None and decision.grouping.num_groups == 250
+    assert decision.grouping.upper_of_groups > decision.grouping.upper_if_independent
+    assert decision.grouping.estimand.startswith("mean over s_group")
+    assert decision.further_samples is not None
+
+
 def test_a_sealed_look_needs_a_ledger(make_evidence, make_pair) -> None:
     with pytest.raises(StateError, match="needs a ledger"):
         decide(make_evidence(make_pair(200, 0)), POLICY, ledger=None)
@@ -125,6 +138,9 @@ def test_bootstrap_promotes_a_first_model_that_is_accurate_enough(make_evidence,
     assert (good.outcome, good.checks[0].name) == ("PROMOTE", "errors of the first model")
     bad = decide(first(make_pair(500, 300), make_pair(300, 200, prefix="t")), POLICY, ledger=ledger)
     assert (bad.outcome, bad.certified) == ("REJECT", None)
+    few = decide(first(make_pair(20, 6), make_pair(300, 90, prefix="t")), POLICY, ledger=ledger)
+    assert (few.outcome, few.certified) == ("HOLD", False)
+    assert few.further_samples is not None and 50 < few.further_samples < 1000
 
 
 def test_candidates_are_asked_best_first_until_one_is_promoted(make_evidence, make_pair, ledger) -> None:

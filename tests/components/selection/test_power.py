@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from scipy import stats
 
-from components.selection.bounds import most_flips
+from components.selection.bounds import GroupMeans, most_flips
 from components.selection.power import samples_needed
 
 
@@ -23,3 +24,12 @@ def test_the_number_has_the_power_and_hardly_less_would_not(rate: float, limit: 
 def test_a_rate_at_its_limit_is_never_decided() -> None:
     assert samples_needed(0.01, 0.01, 0.05, 0.8) is None
     assert samples_needed(0.001, 0.01, 0.0, 0.8) is None
+
+
+def test_groups_over_again_prove_it_and_hardly_fewer_would_not() -> None:
+    values = np.r_[np.full(4, 0.5), np.zeros(396)]
+    copies = GroupMeans(values).copies_to_prove(0.01, 0.001)
+    assert copies is not None and copies > 1
+    assert GroupMeans(np.tile(values, int(copies) + 1)).p_below(0.01) <= 0.001
+    assert GroupMeans(np.tile(values, int(copies))).p_below(0.01) > 0.001
+    assert GroupMeans(np.full(50, 0.5)).copies_to_prove(0.01, 0.001) is None

@@ -134,9 +134,9 @@ def browser() -> str:
 def browse(html: str, folder: Path, width: int) -> str:
     """The page's DOM after its scripts ran, without any network."""
     page = folder / "page.html"
-    page.write_text(html)
+    page.write_text(html.replace(' loading="lazy"', ""))  # so that all pictures are there at the load event
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    command = [browser(), *flags.split(), "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000"]
+    command = [browser(), *flags.split(), "--disable-component-update", "--disable-sync"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}"]
     command += [f"--window-size={width},900", "--dump-dom", page.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
@@ -146,8 +146,7 @@ PROBE = """<script>
 const pick = document.getElementById("by-slice"), kind = document.getElementById("by-kind");
 const visible = () => [...document.querySelectorAll(".card")].filter(card => card.offsetParent !== null).length;
 const images = [...document.images];
-images.forEach(image => image.loading = "eager");
-Promise.all(images.map(image => image.decode())).then(() => {
+window.addEventListener("load", () => {
   const told = [visible()];
   pick.value = "s_light = sun"; pick.dispatchEvent(new Event("change")); told.push(visible());
   kind.value = "repaired"; kind.dispatchEvent(new Event("change")); told.push(visible());

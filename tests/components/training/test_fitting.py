@@ -10,11 +10,12 @@ from torch import nn
 from components.core.errors import DataError
 from components.models.artefacts import ModelSpec
 from components.models.families import build_network
-from components.training.batches import Augmentation, LabelledPixels, TrainingData
+from components.training.batches import Augmentation, AugmentationRanges, LabelledPixels, TrainingData
 from components.training.fitting import FitOptions, FitSummary, fit
 from components.training.treatments import PlainLoss
 
 ARCHITECTURE = {"family": "convnet", "num_classes": 2, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 1}
+RANGES = AugmentationRanges(zoom=0.7, turn_deg=10, mix_share=0.5)
 SPEC = ModelSpec(architecture=ARCHITECTURE, classes=("dark", "light"), size_px=12)
 
 
@@ -36,6 +37,7 @@ def data(*, photos: int = 24, synthetic: int = 12) -> TrainingData:
 
 def options(**changes: object) -> FitOptions:
     values = {"epochs": 4, "batch": 8, "learning_rate": 0.01, "weight_decay": 0.01, "patience_epochs": 9, "seed": 3}
+    values["ranges"] = RANGES
     return FitOptions(**{**values, "bf16": False, **changes})  # type: ignore[arg-type]
 
 
@@ -123,7 +125,7 @@ def test_augmentation_is_seeded_and_changes_each_image_its_own_way() -> None:
     pixels = torch.from_numpy(drawn(2).pixels[:1]).permute(0, 3, 1, 2).repeat(4, 1, 1, 1)
 
     def changed(seed: int) -> torch.Tensor:
-        augmentation = Augmentation(num_classes=2, generator=torch.Generator().manual_seed(seed))
+        augmentation = Augmentation(RANGES, num_classes=2, generator=torch.Generator().manual_seed(seed))
         return augmentation.geometry_and_light(pixels)
 
     assert torch.equal(changed(1), changed(1))

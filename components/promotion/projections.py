@@ -1,0 +1,143 @@
+"""Projections: what mirrors the champion outside the journal, brought in line and never put back.
+
+A projection is written under a lock, with the champion read afresh inside it, and fenced by the champion's
+sequence number: one that already shows a later number is left alone, whoever writes. So two reconciles, or
+one that was asleep for a day, cannot bring an old champion back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from components.core import files
+from components.promotion.journal import Journal
+from components.promotion.rows import Champion
+from components.promotion.stores import file_lock
+
+Outcome = Literal["current", "written", "fenced", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """What a projection shows: a model's digest, and the number of the journal row it was written for."""
+
+    model: str
+    sequence: int
+
+
+class Projection(Protocol):
+    """A mirror of the champion; called under the projection lock.
+
+    `read` returns None where nothing was ever written, or where what is there was not written by Detent.
+    `write` replaces it atomically, and must store the sequence number with it.
+    """
+
+    name: str
+
+    def read(self, workload: str, catalog: str) -> Pointer | None:
+        """What the projection shows now."""
+
+    def write(self, champion: Champion) -> None:
+        """Show this champion, and its sequence number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projected:
+    """What became of one projection: `fenced` means that it shows a later row than the journal's champion.
+
+    `key` is the (workload, catalogue), None for an anchor, which holds the head of the whole journal.
+    """
+
+    name: str
+    key: tuple[str, str] | None
+    outcome: Outcome
+    message: str
+
+
+def project(journal: Journal, key: tuple[str, str], projections: Sequence[Projection], *, verb: str) -> list[Projected]:
+    """Bring the projections of a (workload, catalogue) in line with its champion; a failure is reported, not raised."""
+    with _projection_lock(journal):
+        champion = journal.champion(*key)
+        if champion is None:
+            return []
+        results = []
+        for projection in projections:
+            journal.on_step(f"{verb}: before projecting {projection.name}")
+            results.append(_bring_in_line(projection, champion))
+            journal.on_step(f"{verb}: after projecting {projection.name}")
+        return results
+
+
+class DeploymentPointer:
+    """The JSON file that a server watches: `HOME/deployments/WORKLOAD--CATALOG.json`, names percent-encoded."""
+
+    name = "deployment"
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "deployments"
+
+    def path(self, workload: str, catalog: str) -> Path:
+        """Where the pointer of a key lies."""
+        return self._folder / f"{quote(workload, safe='')}--{quote(catalog, safe='')}.json"
+
+    def read(self, workload: str, catalog: str) -> Pointer | None:
+        """What the file shows; None when it is missing or damaged, which a write then repairs."""
+        try:
+            value = json.loads(self.path(workload, catalog).read_bytes())
+            return Pointer(model=str(value["model"]), sequence=int(value["sequence"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, champion: Champion) -> None:
+        """Replace the file atomically."""
+        value = {
+            "schema": 1,
+            "workload": champion.workload,
+            "catalog": champion.catalog,
+            "model": champion.model,
+            "version": champion.version,
+            "bento": champion.bento,
+            "bento_digest": champion.bento_digest,
+            "sequence": champion.sequence,
+            "since": champion.since,
+        }
+        files.write_json(self.path(champion.workload, champion.catalog), value)
+
+
+def _bring_in_line(projection: Projection, champion: Champion) -> Projected:
+    wanted = Pointer(model=champion.model, sequence=champion.sequence)
+    outcome: Outcome
+    try:
+        shown = projection.read(champion.workload, champion.catalog)
+        if shown == wanted:
+            outcome, message = "current", f"shows version {champion.version}"
+        elif shown is not None and shown.sequence > wanted.sequence:
+            outcome = "fenced"
+            message = f"shows row {shown.sequence}, the journal's champion is row {wanted.sequence}: left alone; "
+            message += "the journal may have lost rows, run `detent verify`"
+        else:
+            projection.write(champion)
+            outcome, message = "written", f"now shows version {champion.version} (row {champion.sequence})"
+    except Exception as error:  # a projection is foreign code, and the champion stands already
+        outcome, message = "failed", f"{error}; the promotion stands, run `detent reconcile` once this is mended"
+    key = (champion.workload, champion.catalog)
+    return Projected(name=projection.name, key=key, outcome=outcome, message=message)
+
+
+@contextmanager
+def _projection_lock(journal: Journal) -> Iterator[None]:
+    if journal.engine.dialect.name == "postgresql":
+        with journal.engine.begin() as connection:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('detent_projections'))"))
+            yield
+        return
+    with file_lock(journal.home / "projections.lock"):
+        yield

@@ -1,0 +1,176 @@
+"""The rows of the journal, and how each row's digest is computed.
+
+A row's digest covers every column but itself and the signature, the digest of the row before included:
+whoever alters, removes or reorders a row has to make every later digest again, and then disagrees with
+the anchors that are kept outside the database. The champion is never stored apart: it is the last row of
+kind `promoted` or `rolled_back` of its workload and catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple
+
+from components.core.digests import digest_json
+
+Kind = Literal["proposed", "approved", "rejected", "expired", "voided", "promoted", "rolled_back", "anchored"]
+CHAMPION_KINDS: tuple[Kind, ...] = ("promoted", "rolled_back")
+CLOSING_KINDS: tuple[Kind, ...] = ("rejected", "expired", "voided", "promoted")
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """What an approval is bound to; a digest that changes makes it void. sha256 in hex, None for "there is none"."""
+
+    model: str
+    evaluation_set: str
+    policy: str
+    decision: str
+    bento: str | None = None
+    champion: str | None = None
+
+    def changes(self, current: Digests) -> list[str]:
+        """What differs in `current`, one sentence a digest, in words for the person who approved."""
+        pairs = [(item.name, getattr(self, item.name), getattr(current, item.name)) for item in fields(self)]
+        return [
+            f"{name.replace('_', ' ')} was {short(then)} when proposed and is {short(now)} now"
+            for name, then, now in pairs
+            if then != now
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A model as it can be released: its digest, its version in the registry, and its Bento once it is packaged."""
+
+    model: str
+    version: str
+    bento: str | None = None
+    bento_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """The model that a workload and catalogue serve, by the journal.
+
+    `sequence` is the row that made it champion and fences every projection; `generation` counts the champions
+    of its key; `origin` is the row of the model's own promotion, which differs from `sequence` after a rollback.
+    """
+
+    workload: str
+    catalog: str
+    release: Release
+    sequence: int
+    generation: int
+    origin: int
+    since: str
+
+    @property
+    def model(self) -> str:
+        """The model's digest."""
+        return self.release.model
+
+    @property
+    def version(self) -> str:
+        """The model's version in the registry."""
+        return self.release.version
+
+    @property
+    def bento(self) -> str | None:
+        """The Bento's tag."""
+        return self.release.bento
+
+    @property
+    def bento_digest(self) -> str | None:
+        """The digest of the Bento's content."""
+        return self.release.bento_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What an operation wants to write; the journal adds number, time, actor and digests."""
+
+    kind: Kind
+    workload: str
+    catalog: str
+    actor: str
+    reason: str
+    proposal: int | None = None
+    generation: int | None = None
+    from_model: str | None = None
+    to_model: str | None = None
+    decision: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Row(NamedTuple):
+    """One row of the journal as it is stored; `details` is canonical JSON, `time` is UTC in ISO 8601.
+
+    A named tuple, since a history of 100,000 rows is read in a fifth of the time that dataclasses take.
+    """
+
+    sequence: int
+    kind: str
+    workload: str
+    catalog: str
+    actor: str
+    time: str
+    reason: str
+    proposal: int | None
+    generation: int | None
+    from_model: str | None
+    to_model: str | None
+    decision: str | None
+    details: str
+    previous: str
+    signed_by: str | None
+    digest: str
+    signature: str | None
+
+    def columns(self) -> dict[str, Any]:
+        """All columns by name."""
+        return self._asdict()
+
+    def read_details(self) -> dict[str, Any]:
+        """The details as a mapping."""
+        value: dict[str, Any] = json.loads(self.details)
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        """The row for reports and `--json`, details parsed."""
+        return self.columns() | {"details": self.read_details()}
+
+    def champion(self) -> Champion:
+        """The champion that this row made; only for rows of kind `promoted` and `rolled_back`."""
+        details = self.read_details()
+        return Champion(
+            workload=self.workload,
+            catalog=self.catalog,
+            release=Release(**details["to"]),
+            sequence=self.sequence,
+            generation=self.generation or 0,
+            origin=details.get("origin", self.sequence),
+            since=self.time,
+        )
+
+
+ROW_COLUMNS = Row._fields
+_UNHASHED = ("digest", "signature")
+
+
+def seal(columns: Mapping[str, Any]) -> str:
+    """The digest of a row, given all its columns by name."""
+    return digest_json({name: columns[name] for name in ROW_COLUMNS if name not in _UNHASHED})
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON with one spelling, so that equal details give equal digests."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def short(digest: str | None) -> str:
+    """A digest as messages show it: twelve digits, or `none`."""
+    return digest[:12] if digest else "none"

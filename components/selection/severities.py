@@ -1,0 +1,79 @@
+"""How heavy the negative flips are: weights by true class or by confusion, reported, and limited where asked.
+
+A negative flip's true class is what the champion answered, since it was right. Weights are scaled into [0, 1]
+and their mean is bounded by the betting bound, so a limit on the weighted rate holds at any size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.decisions import Check, Severity
+from components.selection import flips
+from components.selection.bounds import GroupMeans, Rate
+from components.selection.flips import Rows
+from components.selection.policy import Policy
+from components.selection.samples import GroupedSample
+
+_NUM_HEAVIEST = 10
+
+
+def report(rows: Rows, policy: Policy) -> Severity:
+    """The weighted rate of negative flips and the ten heaviest confusions: name, count, summed weight."""
+    names = _confusions(rows, policy)
+    counts = Counter(names)
+    weighed = [(name, count, count * _weight(name, policy)) for name, count in counts.items()]
+    heaviest = sorted(weighed, key=lambda row: (-row[2], row[0]))[:_NUM_HEAVIEST]
+    return Severity(weighted_rate=sum(row[2] for row in weighed) / len(rows), heaviest=tuple(heaviest))
+
+
+def check(rows: Rows, policy: Policy, *, hold: float, broken: float, split: str) -> list[Check]:
+    """The check of the weighted rate against its limit; none when the policy sets no limit."""
+    limit = policy.severity.limit
+    if limit is None:
+        return []
+    most = max([1.0, *policy.severity.weights.values()])
+    rate = _weighted_rate(rows, policy, most)
+    holds = limit >= most or rate.p_below(limit / most) <= hold
+    is_broken = limit < most and rate.p_above(limit / most) <= broken
+    return [
+        Check(
+            name="weighted flips",
+            split=split,
+            result="holds" if holds else "broken" if is_broken else "undecided",
+            limit=limit,
+            count=len(_confusions(rows, policy)),
+            n=len(rows),
+            rate=rate.point * most,
+            lower=rate.lower(broken) * most,
+            upper=rate.upper(hold) * most,
+        )
+    ]
+
+
+def _weighted_rate(rows: Rows, policy: Policy, most: float) -> Rate:
+    weights: NDArray[np.float64] = np.zeros(len(rows))
+    weights[_negative(rows, policy)] = [_weight(name, policy) / most for name in _confusions(rows, policy)]
+    if policy.groups is None:
+        return GroupMeans(weights)
+    return GroupedSample(rows, flips.tally(rows, []), policy).weighted_rate(weights)
+
+
+def _negative(rows: Rows, policy: Policy) -> NDArray[np.intp]:
+    return np.flatnonzero(rows.negative(abstained_is_wrong=policy.abstentions.rule == "wrong"))
+
+
+def _confusions(rows: Rows, policy: Policy) -> list[str]:
+    where = _negative(rows, policy)
+    old, new = rows.old_table["prediction"].take(where), rows.new_table["prediction"].take(where)
+    abstained = rows.new[where] == -1
+    pairs = zip(old.to_pylist(), new.to_pylist(), abstained.tolist(), strict=True)
+    return [f"{before}>{'(abstained)' if gave_up else after}" for before, after, gave_up in pairs]
+
+
+def _weight(confusion: str, policy: Policy) -> float:
+    weights = policy.severity.weights
+    return weights.get(confusion, weights.get(confusion.split(">", 1)[0], 1.0))
