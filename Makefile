@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test setup check fix bench bench-% lock clean
+.PHONY: demo test setup check fix bench lock clean
 
 demo: setup  ## the whole story on the built-in catalogue
 	@$(BIN)/detent demo
@@ -32,7 +32,8 @@ fix: setup  ## repair what can be repaired
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(patsubst tests/benchmarks/%.py,bench-%,$(wildcard tests/benchmarks/*.py))  ## every measurement
+BENCHES := release gate promotion
+bench: $(BENCHES:%=bench-%)  ## every measurement
 
 bench-%: setup  ## one measurement; SHORT=1 for its short form
 	@PYTHONPATH=. $(BIN)/python tests/benchmarks/$*.py
