@@ -51,7 +51,7 @@ def _leave(signum: int, frame: FrameType | None) -> None:
 
 
 def _kill_descendants() -> None:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     left = psutil.Process().children(recursive=True)
     for process in left:
