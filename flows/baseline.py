@@ -30,25 +30,39 @@ def pinned_digest(workspace: Workspace) -> str | None:
 
 
 def refresh_baseline(settings: Settings, params: Params, graph: Graph) -> bool:
-    """Pin the champion where the pin is out of date; returns whether it moved."""
+    """Pin the champion, and the anchor if the policy has one, where the pin is out of date; tells if it moved.
+
+    StateError when a version that is to be pinned is not in MLflow's registry.
+    """
     workspace = Workspace.from_settings(settings)
     champion = champion_of(settings, params)
     wanted = champion.model if champion is not None else None
-    if (workspace.baseline / PIN).is_file() and (
-        wanted == pinned_digest(workspace)
-        or (wanted in _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1]))
-    ):
+    if _is_current(workspace, params, wanted, graph):
         return False
+    anchor = params.selection.anchor_version
     with atomic_directory(workspace.baseline) as partial:
-        if wanted is not None:
-            from components.tracking.registry import fetch_model
+        if wanted is not None or anchor is not None:
+            from components.tracking.registry import fetch_model, fetch_version
             from components.tracking.runs import Tracker
 
             tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
-            fetch_model(tracker, model_name(params.workload, params.catalog), wanted, out=partial / "model")
-        write_json(partial / PIN, {"model": wanted})
+            name = model_name(params.workload, params.catalog)
+            if wanted is not None:
+                fetch_model(tracker, name, wanted, out=partial / "model")
+            if anchor is not None:
+                fetch_version(tracker, name, anchor, out=partial / "anchor")
+        write_json(partial / PIN, {"model": wanted, "anchor_version": anchor})
     graph.track(workspace.baseline)
     return True
+
+
+def _is_current(workspace: Workspace, params: Params, wanted: str | None, graph: Graph) -> bool:
+    path = workspace.baseline / PIN
+    if not path.is_file() or read_json(path)["anchor_version"] != params.selection.anchor_version:
+        return False
+    if wanted == pinned_digest(workspace):
+        return True
+    return wanted in _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1])
 
 
 def _own_products(workspace: Workspace) -> set[str]:

@@ -40,6 +40,7 @@ class _Bench:
     replay: Path
     cache: Path
     champion: LoadedModel | None
+    anchor: LoadedModel | None
     reseed: LoadedModel | None
     candidates: dict[str, LoadedModel]
 
@@ -73,6 +74,7 @@ def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out
         replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(old),
+        anchor=_load_anchor(workspace),
         reseed=None,
         candidates={"new": load_model(new)},
     )
@@ -98,6 +100,7 @@ def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:
         replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(champion) if champion is not None else None,
+        anchor=_load_anchor(workspace),
         reseed=models.pop(RESEED, None),
         candidates=models,
     )
@@ -131,7 +134,7 @@ def _image_reader(folder: Path) -> Callable[[str], bytes | None]:
 
 
 def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: Workspace, params: Params) -> Evidence:
-    candidate = bench.candidates[name]
+    candidate, anchor = bench.candidates[name], bench.anchor
     return Evidence(
         candidate=name,
         candidate_digest=candidate.digest,
@@ -140,6 +143,9 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
         search=Pair(old=tables.get("champion"), new=tables[name]),
         replay=_pair(bench, candidate, bench.replay) if manifest.count(bench.replay) else None,
         wrong_labels=read_marks(workspace.marks),
+        anchor_digest=anchor.digest if anchor is not None else None,
+        anchor_certify=judge(anchor, bench.certify, cache=bench.cache) if anchor is not None else None,
+        anchor_search=judge(anchor, bench.search, cache=bench.cache) if anchor is not None else None,
         reseeds=(tables[RESEED],) if RESEED in tables else (),
         digests={
             "candidate": candidate.digest,
@@ -149,6 +155,11 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
             "code": code_digest(workspace),
         },
     )
+
+
+def _load_anchor(workspace: Workspace) -> LoadedModel | None:
+    folder = workspace.baseline / "anchor"
+    return load_model(folder) if folder.is_dir() else None
 
 
 def _pair(bench: _Bench, candidate: LoadedModel, folder: Path) -> Pair:

@@ -19,6 +19,7 @@ class SelectionConfig(Section):
     """The `selection` section: the release manager's policy."""
 
     policy: Policy = Policy()
+    anchor_version: str | None = Field(None, pattern=r"^\d+$", description="registered version pinned as the anchor")
 
 
 class PackagingConfig(Section):

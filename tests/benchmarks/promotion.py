@@ -1,6 +1,6 @@
 """Proof of promotion: kills, races, tampering, full disks and speed, on SQLite and PostgreSQL, with MLflow beside.
 
-    make bench-promotion            all of it, about half an hour on two cores
+    make bench-promotion            all of it, about twenty-five minutes on two cores
     SHORT=1 make bench-promotion    under ten minutes; a goal that needs the full numbers is left open
 
 Prints a table and writes $DETENT_HOME/bench/promotion.json. PostgreSQL comes from DETENT_TEST_POSTGRES; without
