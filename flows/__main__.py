@@ -109,6 +109,15 @@ def compare(old: str, new: str, ledger: str | None, out: str | None) -> Answer:
 
 @detent.command()
 @answering
+def propose() -> Answer:
+    """Propose the last release's winner, if a kill came before its proposal."""
+    from flows.runs import propose_last
+
+    return propose_last()
+
+
+@detent.command()
+@answering
 @click.argument("proposal", type=int)
 @click.option("--reason", required=True, help="Why; stands in the journal.")
 def approve(proposal: int, reason: str) -> Answer:

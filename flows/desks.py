@@ -7,11 +7,14 @@ from components.core.files import read_json
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
+from components.packaging.building import content_digest, find_bento
 from components.packaging.projection import BentoTag
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
+from components.promotion.notices import notifier_from_environment
 from components.promotion.projections import DeploymentPointer, Pointer
 from components.promotion.rows import Champion, Digests
+from components.promotion.signatures import signer_from_environment
 from components.selection.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
 from components.tracking.runs import Tracker
@@ -44,15 +47,17 @@ def model_name(workload: str, catalog: str) -> str:
 
 
 def open_journal(settings: Settings) -> Journal:
-    """The journal that the settings name."""
-    return Journal.open(settings.journal_address, home=settings.home.resolve())
+    """The journal that the settings name, signing as the actor if DETENT_SIGNING_KEY is set."""
+    journal = Journal.open(settings.journal_address, home=settings.home.resolve())
+    journal.signer = signer_from_environment(settings.actor)
+    return journal
 
 
 def open_desk(settings: Settings, tracker: Tracker) -> Desk:
     """The journal with all its projections."""
     home = settings.home.resolve()
     projections = (ModelAlias(tracker), BentoTag(home / "bentoml", Pointer), DeploymentPointer(home))
-    return Desk(journal=open_journal(settings), projections=projections)
+    return Desk(journal=open_journal(settings), projections=projections, notify=notifier_from_environment())
 
 
 def current_digests(workspace: Workspace, params: Params) -> Digests:
@@ -60,12 +65,12 @@ def current_digests(workspace: Workspace, params: Params) -> Digests:
     winner = read_winner(workspace)
     if winner is None:
         raise StateError("the last release has no winner to promote; run `detent run release` and see its decision")
-    packaged = workspace.stage("packaging") / "bento.json"
+    tag = read_json(workspace.stage("packaging") / "bento.json")["tag"]
     return Digests(
         model=model_digest(workspace.stage("training") / winner / "model"),
         evaluation_set=evaluation_digest(workspace),
         policy=policy_digest(params.selection.policy),
         decision=read_decisions(workspace)[winner].digest,
-        bento=read_json(packaged).get("digest") if packaged.is_file() else None,
+        bento=content_digest(find_bento(workspace.bentos, tag)),
         champion=read_json(workspace.baseline / "baseline.json")["model"],
     )

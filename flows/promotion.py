@@ -22,13 +22,11 @@ from components.promotion.anchors import ExtraAnchor, Head
 from components.promotion.audit import adopt_head, verify
 from components.promotion.audit import history as read_history
 from components.promotion.desk import Desk
-from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
 from components.promotion.projections import Projected
 from components.promotion.promotions import Promotion, RollbackRequest, promote, rollback
 from components.promotion.proposals import Proposal, approve, reject
 from components.promotion.reconciliation import reconcile
-from components.promotion.signatures import signer_from_environment
 from components.tracking.runs import Tracker
 from components.workloads.params import Params, load_params
 from components.workloads.records import read_winner
@@ -59,15 +57,9 @@ class Office:
         actor = current_actor(params.people, identify=lambda: settings.actor)
         return cls(settings=settings, workspace=workspace, params=params, actor=actor)
 
-    def journal(self) -> Journal:
-        """The journal, signing as the actor if DETENT_SIGNING_KEY is set."""
-        journal = open_journal(self.settings)
-        journal.signer = signer_from_environment(self.actor.name)
-        return journal
-
     def paper_desk(self) -> Desk:
         """A desk without mirrors, for verbs that move no champion; it needs no MLflow."""
-        return Desk(journal=self.journal(), notify=notifier_from_environment())
+        return Desk(journal=open_journal(self.settings), notify=notifier_from_environment())
 
     def tracker(self) -> Tracker:
         """The MLflow store."""
@@ -75,9 +67,7 @@ class Office:
 
     def full_desk(self, tracker: Tracker) -> Desk:
         """The desk with every mirror, and the journal's head anchored in MLflow too."""
-        desk = open_desk(self.settings, tracker)
-        anchors = (mlflow_anchor(tracker),)
-        return replace(desk, journal=self.journal(), extra_anchors=anchors, notify=notifier_from_environment())
+        return replace(open_desk(self.settings, tracker), extra_anchors=(mlflow_anchor(tracker),))
 
 
 @task(
@@ -159,7 +149,7 @@ def roll_back(
         f"champion: version {done.champion.version} again (row {done.champion.sequence}); the incident is on record"
     ]
     if done.incident.samples:
-        lines.append(f"keep it from coming back: detent replay {' '.join(done.incident.samples)}")
+        lines.append(f"keep it from coming back: detent replay {' '.join(done.incident.samples)} --reason '...'")
     return Answer(
         value={
             "champion": asdict(done.champion),
@@ -212,7 +202,7 @@ def verify_journal(*, adopt: bool = False, reason: str = "") -> Answer:
     journal, keys = open_journal(office.settings), office.params.people.public_keys()
     anchors = (mlflow_anchor(office.tracker()),)
     if adopt:
-        adopt_head(office.journal(), actor=office.actor, reason=reason, extra_anchors=anchors)
+        adopt_head(open_journal(office.settings), actor=office.actor, reason=reason, extra_anchors=anchors)
     found = verify(journal, extra_anchors=anchors, public_keys=keys)
     fault = found.fault
     line = f"row {fault.sequence} {fault.message}" if fault else f"{found.num_rows} rows, nothing altered"

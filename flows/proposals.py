@@ -39,7 +39,7 @@ def propose_winner(session: Session) -> Outcome:
     champion = desk.journal.champion(session.params.workload, session.params.catalog)
     if champion is not None and champion.model == digests.model:
         return Outcome(winner=winner, version=champion.version, promoted=True)
-    actor = current_actor(session.params.people)
+    actor = current_actor(session.params.people, identify=lambda: session.settings.actor)
     candidate = Candidate(
         workload=session.params.workload,
         catalog=session.params.catalog,

@@ -50,6 +50,22 @@ def run_release(
         return carry_out(stage, settings, params, graph)
 
 
+def propose_last() -> Answer:
+    """Propose the winner of the last release, where a kill came between its decision and its proposal.
+
+    StateError when something has changed since: then the decision is not about what is there now.
+    """
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    params = load_params(workspace)
+    graph = Graph(workspace.root)
+    with workspace_lock(workspace):
+        changes = graph.changes()
+        if changes:
+            raise StateError(f"{', '.join(changes)} would run anew, so the last decision is out of date: `detent run`")
+        return carry_out("release", settings, params, graph)
+
+
 def prepare() -> Settings:
     """Read the settings, quieten the dependencies, and log to standard error."""
     settings = Settings()

@@ -87,12 +87,17 @@ def find_bento(bento_home: Path, tag: str) -> Path:
 
 def check_content(bento: BentoRef) -> None:
     """Raise IntegrityError when a Bento's files are not those that it was built from."""
-    found = _shipped_digest(bento.path / "src")
+    found = content_digest(bento.path)
     if found != bento.digest:
         raise IntegrityError(
             f"the Bento {bento.tag} at {bento.path} ships content with digest {found[:12]}, expected "
             f"{bento.digest[:12]}: it was changed after it was built; run the packaging stage again"
         )
+
+
+def content_digest(path: Path) -> str:
+    """The digest of what the Bento at `path` ships, computed afresh from its files."""
+    return _shipped_digest(path / "src")
 
 
 def _stage(context: Path, model_folder: Path, version_info: Mapping[str, str]) -> Identity:

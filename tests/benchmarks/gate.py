@@ -9,20 +9,17 @@ images; without them their rows are missing, and the table says so.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from components.core.files import write_json
 from components.core.progress import track
 from tests.benchmarks.certification import faults, lifetimes, pairs, power, scale
+from tests.benchmarks.figures import SHORT, Figure, keep, show
 
-SHORT = os.environ.get("SHORT") == "1"
 SEED = 0
 LIVES = 10_000
 REPEATS = 20 if SHORT else 100
@@ -31,28 +28,11 @@ ROWS = 12_000_000 if SHORT else 100_000_000
 GOAL_ROWS, GOAL_S, GOAL_GB = 100_000_000, 60.0, 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One measured figure; `met` is None where there is no goal or this run is too short to tell."""
-
-    name: str
-    value: float
-    goal: str = ""
-    met: bool | None = None
-    peer: str = ""
-    ratio: float | None = None
-    seeds: list[int] | None = None
-    spread: str = ""
-
-
 def main() -> None:
     """Measure, print and write."""
     figures = [*measure_power(), *measure_validity(), *measure_analysts(), *measure_faults()]
     figures += [*measure_pairs(), *measure_small(), *measure_scale()]
-    _print(figures)
-    home = Path(os.environ.get("DETENT_HOME", ".detent"))
-    write_json(home / "bench" / "gate.json", [asdict(figure) for figure in figures])
-    click.echo(f"written to {home / 'bench' / 'gate.json'}")
+    keep("gate", [show(figure) for figure in figures])
 
 
 def measure_validity() -> Iterator[Figure]:
@@ -219,15 +199,6 @@ def measure_scale() -> Iterator[Figure]:
             peer=f"detent {tenth.wall_s:.1f} s, {tenth.peak_gb:.1f} GB; {tool} {peer.peak_gb:.1f} GB",
             ratio=tenth.wall_s / peer.wall_s,
         )
-
-
-def _print(figures: list[Figure]) -> None:
-    click.echo(f"\n{'figure':92s} {'value':>9s}  {'goal':28s} met   ratio  peer; spread")
-    for figure in figures:
-        met = {True: "yes", False: "NO", None: "-"}[figure.met]
-        ratio = f"{figure.ratio:6.3f}" if figure.ratio is not None else "     -"
-        rest = "; ".join(part for part in (figure.peer, figure.spread) if part)
-        click.echo(f"{figure.name:92s} {figure.value:9.4f}  {figure.goal:28s} {met:4s} {ratio}  {rest}")
 
 
 if __name__ == "__main__":

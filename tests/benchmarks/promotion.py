@@ -20,40 +20,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from components.core.errors import StorageError
-from components.core.files import write_json
 from components.core.progress import track
 from components.promotion.audit import history, verify
 from components.promotion.journal import ANCHOR_FILE, Journal
 from components.promotion.rows import ROW_COLUMNS, Entry, Row, seal
+from tests.benchmarks.figures import SHORT, Figure, keep, show
 from tests.components.promotion.cast import open_story
 from tests.components.promotion.kills import VERBS, kill_at_random, kill_once, list_steps
 from tests.components.promotion.races import ROUND_TIMEOUT_S, race_promotions
 from tests.components.promotion.stores import DEFAULT_POSTGRES, POSTGRES, answers, own_schema
 
-SHORT = os.environ.get("SHORT") == "1"
 SEED = 0
 NUM_RACERS = 16
 NUM_HISTORY_ROWS = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One measured figure; `met` is None where there is no goal or this run is too short to tell."""
-
-    name: str
-    value: float
-    goal: str = ""
-    met: bool | None = None
-    peer: str = ""
-    ratio: float | None = None
-    seeds: list[int] | None = None
 
 
 def main() -> None:
@@ -68,18 +53,9 @@ def main() -> None:
         figures += [show(figure) for figure in tampering(Path(folder))]
     with tempfile.TemporaryDirectory() as folder:
         figures += [show(figure) for figure in alias_race(Path(folder))]
-    home = Path(os.environ.get("DETENT_HOME", ".detent"))
-    write_json(home / "bench" / "promotion.json", [asdict(figure) for figure in figures])
+    keep("promotion", figures)
     if any(figure.met is False for figure in figures):
         sys.exit("a goal was missed")
-
-
-def show(figure: Figure) -> Figure:
-    """Print one line of the table."""
-    verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
-    peer = f"{figure.peer} (ratio {figure.ratio:.2f})" if figure.ratio is not None else figure.peer
-    click.echo(f"{figure.name:<58} {figure.value:>12.6g}  {figure.goal:<12} {verdict:<7} {peer}")
-    return figure
 
 
 def stores() -> Iterator[tuple[str, str, Path]]:

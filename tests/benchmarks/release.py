@@ -138,7 +138,7 @@ def measure_accuracy(workspace: Workspace) -> list[Figure]:
         Figure(
             name=f"accuracy on held-back photos, {name}",
             value=mean(values),
-            spread=stdev(values) if len(values) > 1 else None,
+            spread=f"+-{stdev(values):.3f} over seeds" if len(values) > 1 else "one seed",
             seeds=SEEDS,
             peer="plain convnet, photos only" if name != "peer" else "",
             ratio=mean(values) / peer if name != "peer" else None,
