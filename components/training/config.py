@@ -14,8 +14,8 @@ Treatment = Literal["plain", "contained"]
 class Recipe(Section):
     """How one candidate is made.
 
-    `contained` grows the network around the champion and distils from it where the champion was right; it is
-    skipped, and said to be, when there is no champion yet.
+    `contained` grows the network around the champion, whose answers it can then only outvote; it is skipped, and
+    said to be, when there is no champion yet.
     """
 
     treatment: Treatment = "plain"
@@ -27,7 +27,7 @@ class Recipe(Section):
     stem_stride: Literal[1, 2] = 2
     epochs: int = Field(40, ge=1, le=10_000)
     learning_rate: float = Field(0.004, gt=0)
-    distill_weight: float = Field(1.0, ge=0)  # weight of focal distillation (Yan et al. 2021) against cross-entropy
+    distill_weight: float = Field(0.0, ge=0)  # weight of focal distillation (Yan et al. 2021) against cross-entropy
     seed_offset: int = 0  # added to the release's seed: a reseed of the same recipe has another offset
 
     @model_validator(mode="after")

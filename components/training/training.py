@@ -7,6 +7,7 @@ holds the digest of all that it was made from.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.config import Recipe, TrainingConfig
 from components.training.fitting import FitOptions, FitSummary, Loss, fit
-from components.training.treatments import FocalDistillation, PlainLoss, tune_gain
+from components.training.treatments import ContainedLoss, PlainLoss, tune_gain
 
 log = logging.getLogger(__name__)
 RESEED, RESEED_OFFSET = "reseed", 1_000
@@ -76,7 +77,10 @@ class TrainingSummary:
 
 
 def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: int) -> TrainingSummary:
-    """Train every candidate into `out/NAME/model`; DataError when nothing can be trained."""
+    """Train every candidate into `out/NAME/model`; DataError when nothing can be trained.
+
+    Candidates of an earlier release that are no longer among the recipes are removed.
+    """
     data, search = _load(inputs, config, seed=seed)
     champion = load_model(inputs.champion) if inputs.champion is not None else None
     jobs, skipped = _plan(inputs, config, champion, seed=seed)
@@ -86,6 +90,9 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
         if summary is None:
             summary = _train_one(job, inputs, config, data.only(job.recipe.use), search, out=out)
         made.append(summary)
+    for folder in out.glob("*/"):
+        if folder.name not in {job.name for job in jobs}:
+            shutil.rmtree(folder)
     return TrainingSummary(candidates=tuple(made), skipped=skipped)
 
 
@@ -253,7 +260,7 @@ def _fit(
 ) -> FitSummary:
     loss: Loss = PlainLoss(label_smoothing=config.label_smoothing)
     if isinstance(network, Grown):
-        loss = FocalDistillation(label_smoothing=config.label_smoothing, weight=job.recipe.distill_weight)
+        loss = ContainedLoss(label_smoothing=config.label_smoothing, weight=job.recipe.distill_weight)
     options = FitOptions(
         epochs=job.recipe.epochs,
         batch=config.batch,

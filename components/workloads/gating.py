@@ -51,9 +51,10 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
     if not manifest.count(bench.certify):
         return _without_photos(bench, out)
     tables = _search_verdicts(bench, out)
-    evidences = [_evidence(name, bench, tables, workspace, params) for name in bench.candidates]
+    fresh = [name for name, model in bench.candidates.items() if not _is_champion(model, bench)]
+    evidences = [_evidence(name, bench, tables, workspace, params) for name in fresh]
     ledger = Ledger(workspace.ledger, workspace.ledger_anchor)
-    decisions = dict(zip(bench.candidates, decide_all(evidences, params.selection.policy, ledger=ledger), strict=True))
+    decisions = dict(zip(fresh, decide_all(evidences, params.selection.policy, ledger=ledger), strict=True))
     images = _image_reader(bench.search)
     for evidence, (name, decision) in zip(evidences, decisions.items(), strict=True):
         write_text(out / f"{name}.decision.json", decision.to_json())
@@ -117,6 +118,11 @@ def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
     for name, table in tables.items():
         verdicts.write(out / "verdicts" / f"search-{name}.parquet", table)
     return tables
+
+
+def _is_champion(model: LoadedModel, bench: _Bench) -> bool:
+    """A candidate that is champion already has nothing to prove, and must not cost a look."""
+    return bench.champion is not None and model.digest == bench.champion.digest
 
 
 def _image_reader(folder: Path) -> Callable[[str], bytes | None]:

@@ -10,7 +10,7 @@ from components.models.artefacts import ModelSpec
 from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.prediction import predict_logits
-from components.training.treatments import FocalDistillation, PlainLoss, focal_distance, tune_gain
+from components.training.treatments import ContainedLoss, PlainLoss, focal_distance, tune_gain
 
 SMALL = {"family": "convnet", "num_classes": 2, "widths": [4], "blocks": [1], "stem_stride": 2}
 LARGE = {"family": "grown", "inner": SMALL, "num_classes": 2, "widths": [4], "blocks": [1], "stem_stride": 2}
@@ -31,14 +31,24 @@ def test_focal_distance_gradient_by_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda x: focal_distance(old, x, targets), new.requires_grad_())
 
 
-def test_weight_zero_is_plain_cross_entropy() -> None:
+def test_weight_zero_is_the_new_part_s_own_cross_entropy() -> None:
     torch.manual_seed(0)
     network = build_network(LARGE).eval()
+    assert isinstance(network, Grown)
+    torch.nn.init.normal_(network.outer.head.weight)
     images, targets = torch.randn(2, 3, 8, 8), torch.eye(2)
-    plain = PlainLoss(label_smoothing=0.1)(network, images, targets)
-    assert FocalDistillation(label_smoothing=0.1, weight=0.0)(network, images, targets).item() == pytest.approx(
-        plain.item(), abs=1e-6
-    )
+    _, added = network.parts(images)
+    own = torch.nn.functional.cross_entropy(added, targets, label_smoothing=0.1).item()
+    assert ContainedLoss(label_smoothing=0.1, weight=0.0)(network, images, targets).item() == pytest.approx(own)
+    assert ContainedLoss(label_smoothing=0.1, weight=1.0)(network, images, targets).item() > own
+
+
+def test_plain_loss_is_cross_entropy() -> None:
+    torch.manual_seed(0)
+    network = build_network(SMALL).eval()
+    images, targets = torch.randn(2, 3, 8, 8), torch.eye(2)
+    expected = torch.nn.functional.cross_entropy(network(images), targets).item()
+    assert PlainLoss(label_smoothing=0.0)(network, images, targets).item() == pytest.approx(expected)
 
 
 @settings(max_examples=20, deadline=None)
