@@ -49,16 +49,17 @@ PARAMS: dict[str, Any] = {
     "approval": {"name": "demo", "auto": True},
 }
 TRAINING: dict[str, Any] = {
-    "size_px": 64,
-    "flip_target": 0.01,
+    "size_px": 48,
+    "batch": 32,
+    "flip_target": 0.005,
     "synthetic_share": 0.1,
-    "zoom": 0.75,
-    "turn_deg": 8.0,
+    "zoom": 0.9,
+    "turn_deg": 5.0,
     "mix_share": 0.0,
 }
-SMALL = {"widths": [16, 32, 64, 128], "epochs": 6, "learning_rate": 0.008}
-LARGE = {"widths": [32, 64, 128, 256], "epochs": 8, "learning_rate": 0.006}
-AROUND = {"treatment": "contained", "widths": [24, 48, 96, 192], "epochs": 8, "learning_rate": 0.006}
+SMALL = {"widths": [16, 32, 64, 128], "epochs": 7, "learning_rate": 0.008}
+LARGE = {"widths": [24, 48, 96, 192], "epochs": 16, "learning_rate": 0.006}
+AROUND = {**LARGE, "treatment": "contained"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ CHAPTERS = (
         candidates={"bigger": LARGE},
     ),
     Chapter(
-        title="A bigger model that contains the champion and is held to its right answers.",
+        title="The same bigger network around the champion, which it overrules only where it is much surer.",
         candidates={"contained": AROUND},
     ),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,47 +39,23 @@ class ResidualBlock(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """A stem and one stage per width; `context` channels per stage are read from another network's stages."""
+    """A stem, one stage of residual blocks per width, the mean over space, a linear layer."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        widths: Sequence[int],
-        blocks: Sequence[int],
-        stem_stride: int = 1,
-        context: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, *, num_classes: int, widths: Sequence[int], blocks: Sequence[int], stem_stride: int = 1) -> None:
         super().__init__()
-        context = context or [0] * len(widths)
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
-        self.stages = nn.ModuleList()
+        self.stages = nn.Sequential()
         num_in = widths[0]
         for index, (width, depth) in enumerate(zip(widths, blocks, strict=True)):
-            stride = 1 if index == 0 else 2
-            first = ResidualBlock(num_in, width, stride=stride)
-            rest = [ResidualBlock(width, width, stride=1) for _ in range(depth - 1)]
-            self.stages.append(nn.Sequential(first, *rest))
-            num_in = width + context[index]
+            first = ResidualBlock(num_in, width, stride=1 if index == 0 else 2)
+            self.stages.append(nn.Sequential(first, *(ResidualBlock(width, width, stride=1) for _ in range(depth - 1))))
+            num_in = width
         self.head = nn.Linear(num_in, num_classes)
-
-    def stage_outputs(self, x: Tensor, context: Sequence[Tensor] | None = None) -> list[Tensor]:
-        """The feature maps after each stage; with `context`, stage i + 1 also reads the other network's stage i."""
-        outputs = []
-        x = self.stem(x)
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if context is not None:
-                x = torch.cat([x, context[index]], dim=1)
-            outputs.append(x)
-        return outputs
-
-    def classify(self, last: Tensor) -> Tensor:
-        """Logits from the last feature map: mean over space, then a linear layer."""
-        return self.head(last.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes] of images [N, 3, S, S]."""
-        return self.classify(self.stage_outputs(x)[-1])
+        last: Tensor = self.stages(self.stem(x))
+        logits: Tensor = self.head(last.mean(dim=(2, 3)))
+        return logits

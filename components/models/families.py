@@ -30,15 +30,15 @@ def build_network(architecture: Architecture) -> nn.Module:
         ) from error
 
 
-def load_pretrained(network: nn.Module, architecture: Architecture) -> None:
+def load_pretrained(network: nn.Module, name: str) -> None:
     """Fill a torchvision network with its published weights, all but the last layer; needs a download."""
     import torchvision
 
     try:
-        published = torchvision.models.get_model_weights(architecture["name"]).DEFAULT.get_state_dict(progress=False)
+        published = torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(progress=False)
     except OSError as error:
         raise UnavailableError(
-            f"the pretrained weights of {architecture['name']} could not be downloaded ({error}); "
+            f"the pretrained weights of {name} could not be downloaded ({error}); "
             "set pretrained to false, or put the file into torch's hub folder (TORCH_HOME)"
         ) from error
     own = network.state_dict()
@@ -55,13 +55,7 @@ def _build_convnet(architecture: Architecture) -> nn.Module:
 
 
 def _build_grown(architecture: Architecture) -> nn.Module:
-    return Grown(
-        build_network(architecture["inner"]),
-        num_classes=architecture["num_classes"],
-        widths=architecture["widths"],
-        blocks=architecture["blocks"],
-        stem_stride=architecture.get("stem_stride", 1),
-    )
+    return Grown(build_network(architecture["inner"]), build_network(architecture["outer"]))
 
 
 def _build_torchvision(architecture: Architecture) -> nn.Module:

@@ -1,37 +1,28 @@
-"""Growth from an incumbent: a larger network that holds a frozen one inside and adds to its logits.
+"""Growth around an incumbent: a larger network that holds a frozen one whole and lets a new part outvote it.
 
-New channels read the old network's channels at every stage; old channels never read new ones and its
-batch-norm statistics stay as they are, so the old network's outputs inside are bit-identical to it alone.
-`gain` scales what the new part adds: 0 is the incumbent, 1 is all that was learned. The idea of a larger
-model that contains the smaller one's weights is REG-NAS's (ECCV 2022).
+The new part answers only where it is surer of its own class than of the incumbent's by more than a threshold;
+everywhere else the incumbent's logits come out, bit-identical to it alone. Old channels never read new ones, nor new
+ones the old: reading the incumbent's features made the new part lean on them (65% after 12 epochs on the built-in
+catalogue, where it reached 79% by itself). The idea of a larger model that contains the smaller one's weights is
+REG-NAS's (ECCV 2022).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from components.models.convnets import ConvNet
-
 
 class Grown(nn.Module):
-    """An incumbent (frozen) inside, a new network around it; logits are old + gain * new."""
+    """An incumbent (frozen) and a new network; `threshold` 1 is the incumbent, 0 the new part wherever it differs."""
 
-    gain: Tensor
+    threshold: Tensor
 
-    def __init__(
-        self, inner: nn.Module, *, num_classes: int, widths: Sequence[int], blocks: Sequence[int], stem_stride: int
-    ) -> None:
+    def __init__(self, inner: nn.Module, outer: nn.Module) -> None:
         super().__init__()
         self.inner = inner.requires_grad_(False)
-        self.outer = ConvNet(
-            num_classes=num_classes, widths=widths, blocks=blocks, stem_stride=stem_stride, context=stage_widths(inner)
-        )
-        nn.init.zeros_(self.outer.head.weight)  # starts as the incumbent, to the bit
-        nn.init.zeros_(self.outer.head.bias)
-        self.register_buffer("gain", torch.ones(()))
+        self.outer = outer
+        self.register_buffer("threshold", torch.ones(()))
 
     def train(self, mode: bool = True) -> Grown:
         """Switch the new part only: the incumbent's batch norms never learn."""
@@ -40,39 +31,19 @@ class Grown(nn.Module):
         return self
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the incumbent and what the new part adds to them, each [N, num_classes]."""
+        """Logits of the incumbent and of the new part, each [N, num_classes]."""
         with torch.no_grad():
-            maps, old = stage_maps(self.inner, x)
-        added = self.outer.classify(self.outer.stage_outputs(x, context=maps)[-1])
-        return old, added
+            old = self.inner(x)
+        return old, self.outer(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes] of images [N, 3, S, S]."""
-        old, added = self.parts(x)
-        return old + self.gain * added
+        old, new = self.parts(x)
+        return torch.where(margins(old, new)[:, None] > self.threshold, new, old)
 
 
-def stage_widths(network: nn.Module) -> list[int]:
-    """How many channels each stage of a network offers to one that grows around it."""
-    if isinstance(network, Grown):
-        inner = stage_widths(network.inner)
-        own = _own_widths(network.outer)
-        return [a + b for a, b in zip(own, inner, strict=True)]
-    if isinstance(network, ConvNet):
-        return _own_widths(network)
-    raise TypeError(f"cannot grow around a {type(network).__name__}; grow around a convnet or a grown network")
-
-
-def _own_widths(network: ConvNet) -> list[int]:
-    return [stage[-1].conv2.out_channels for stage in network.stages]  # type: ignore[index]
-
-
-def stage_maps(network: nn.Module, x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """A network's feature maps after each stage, and its logits."""
-    if isinstance(network, Grown):
-        maps, old = stage_maps(network.inner, x)
-        outputs = network.outer.stage_outputs(x, context=maps)
-        return outputs, old + network.gain * network.outer.classify(outputs[-1])
-    assert isinstance(network, ConvNet)
-    outputs = network.stage_outputs(x)
-    return outputs, network.classify(outputs[-1])
+def margins(old: Tensor, new: Tensor) -> Tensor:
+    """How much surer the new part is of its class than of the incumbent's, as probability, [N] in 0..1."""
+    probabilities = new.float().softmax(dim=1)
+    kept = probabilities.gather(1, old.argmax(dim=1, keepdim=True))[:, 0]
+    return probabilities.amax(dim=1) - kept

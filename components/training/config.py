@@ -14,8 +14,8 @@ Treatment = Literal["plain", "contained"]
 class Recipe(Section):
     """How one candidate is made.
 
-    `contained` grows the network around the champion, whose answers it can then only outvote; it is skipped, and
-    said to be, when there is no champion yet.
+    `contained` puts the champion inside, whose answers stand wherever the new part is not much surer; it is skipped,
+    and said to be, when there is no champion yet.
     """
 
     treatment: Treatment = "plain"
@@ -34,8 +34,8 @@ class Recipe(Section):
     def _check(self) -> Recipe:
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"widths has {len(self.widths)} stages, blocks {len(self.blocks)}: give one depth a width")
-        if self.treatment == "contained" and self.backbone is not None:
-            raise ValueError("a contained candidate grows a convnet: remove 'backbone'")
+        if self.pretrained and self.backbone is None:
+            raise ValueError("pretrained needs a backbone: name a torchvision model")
         return self
 
 
@@ -52,6 +52,6 @@ class TrainingConfig(Section):
     synthetic_share: float = Field(0.25, ge=0, lt=1)  # of each batch, where there are photos too
     patience_epochs: int = Field(15, ge=1)  # stop when the search split has not improved for so long
     precision: Literal["bf16", "float32"] = "bf16"
-    flip_target: float = Field(0.03, gt=0, lt=1)  # a contained candidate's gain is tuned to this rate on search
+    flip_target: float = Field(0.03, gt=0, lt=1)  # a contained candidate's threshold is tuned to this rate on search
     reseed: bool = False  # also train the champion's recipe with another seed: the noise floor
     candidates: dict[str, Recipe] = Field(default_factory=lambda: {"plain": Recipe()}, min_length=1)

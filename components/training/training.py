@@ -30,7 +30,7 @@ from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.config import Recipe, TrainingConfig
 from components.training.fitting import FitOptions, FitSummary, Loss, fit
-from components.training.treatments import ContainedLoss, PlainLoss, tune_gain
+from components.training.treatments import ContainedLoss, PlainLoss, tune_threshold
 
 log = logging.getLogger(__name__)
 RESEED, RESEED_OFFSET = "reseed", 1_000
@@ -62,7 +62,7 @@ class CandidateSummary:
     digest: str
     search_accuracy: float
     num_parameters: int
-    gain: float | None
+    threshold: float | None
     epochs_run: int
     history: tuple[float, ...]
     recipe: Mapping[str, Any]
@@ -131,9 +131,7 @@ def _obstacle(recipe: Recipe, inputs: TrainingInputs, champion: LoadedModel | No
     if champion is None:
         return "there is no champion to contain yet"
     if champion.spec.classes != inputs.classes:
-        return "the champion knows other classes, so nothing can be added to its logits"
-    if champion.spec.architecture["family"] == "torchvision":
-        return "a torchvision backbone cannot be grown around; make a plain candidate"
+        return "the champion knows other classes, so its answers cannot be kept"
     return None
 
 
@@ -179,17 +177,16 @@ def _reseed_job(inputs: TrainingInputs, config: TrainingConfig, champion: Loaded
 
 def _architecture(recipe: Recipe, inputs: TrainingInputs, incumbent: Mapping[str, Any] | None) -> Mapping[str, Any]:
     num_classes = len(inputs.classes)
-    if recipe.backbone is not None:
-        return {"family": "torchvision", "name": recipe.backbone, "num_classes": num_classes}
-    own = {
+    own: dict[str, Any] = {
+        "family": "convnet",
         "num_classes": num_classes,
         "widths": list(recipe.widths),
         "blocks": list(recipe.blocks),
         "stem_stride": recipe.stem_stride,
     }
-    if incumbent is None:
-        return {"family": "convnet", **own}
-    return {"family": "grown", "inner": incumbent, **own}
+    if recipe.backbone is not None:
+        own = {"family": "torchvision", "name": recipe.backbone, "num_classes": num_classes}
+    return own if incumbent is None else {"family": "grown", "inner": incumbent, "outer": own}
 
 
 def _finished(folder: Path, job: _Job) -> CandidateSummary | None:
@@ -218,9 +215,9 @@ def _train_one(
     recipe = {"candidate": job.name, "seed": job.seed, "recipe": options}
     spec = ModelSpec(architecture=job.architecture, classes=inputs.classes, size_px=config.size_px, recipe=recipe)
     fitted = _fit(network, job, config, data, spec, search, scratch=inputs.scratch)
-    gain = None
+    threshold = None
     if isinstance(network, Grown):
-        gain = tune_gain(network, spec, search.pixels, search.labels, flip_target=config.flip_target)
+        threshold = tune_threshold(network, spec, search.pixels, search.labels, flip_target=config.flip_target)
     with atomic_directory(out / job.name) as partial:
         digest = save_model(partial / "model", network, spec)
         summary = CandidateSummary(
@@ -228,7 +225,7 @@ def _train_one(
             digest=digest,
             search_accuracy=_accuracy(network, spec, search),
             num_parameters=sum(parameter.numel() for parameter in network.parameters()),
-            gain=gain,
+            threshold=threshold,
             epochs_run=fitted.epochs_run,
             history=fitted.history,
             recipe=options,
@@ -240,11 +237,12 @@ def _train_one(
 def _network(job: _Job) -> nn.Module:
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
-    if job.recipe.pretrained:
-        load_pretrained(network, job.architecture)
+    if job.recipe.pretrained and job.recipe.backbone is not None:
+        load_pretrained(network.outer if isinstance(network, Grown) else network, job.recipe.backbone)
     if isinstance(network, Grown):
         assert job.incumbent is not None
         network.inner.load_state_dict(job.incumbent.state_dict())
+        network.threshold.fill_(0.0)  # while it learns, the new part is scored for itself
     return network
 
 

@@ -1,73 +1,71 @@
-"""Growth keeps the incumbent whole inside: bit-identical outputs, whatever the new part learns."""
+"""Growth keeps the incumbent whole inside: its answers stand bit for bit wherever the new part is not surer."""
 
 import pytest
 import torch
 
 from components.models.families import build_network
-from components.models.growth import Grown, stage_maps
+from components.models.growth import Grown, margins
 
 SMALL = {"family": "convnet", "num_classes": 3, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 2}
-LARGE = {"family": "grown", "inner": SMALL, "num_classes": 3, "widths": [6, 10], "blocks": [1, 2], "stem_stride": 2}
+LARGE = {"family": "grown", "inner": SMALL, "outer": {**SMALL, "widths": [6, 10]}}
 
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    return torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def grown(seed: int = 0) -> Grown:
-    torch.manual_seed(seed)
+@pytest.fixture
+def grown() -> Grown:
+    torch.manual_seed(0)
     network = build_network(LARGE)
     assert isinstance(network, Grown)
-    return network
+    torch.nn.init.normal_(network.outer.head.weight)  # type: ignore[union-attr,arg-type]
+    torch.nn.init.normal_(network.inner.head.weight)  # type: ignore[union-attr,arg-type]
+    return network.eval()
 
 
-def test_starts_as_the_incumbent_to_the_bit(images: torch.Tensor) -> None:
-    network = grown().eval()
+def test_starts_as_the_incumbent_to_the_bit(grown: Grown, images: torch.Tensor) -> None:
     with torch.inference_mode():
-        assert torch.equal(network(images), network.inner(images))
+        assert torch.equal(grown(images), grown.inner(images))
 
 
-def test_training_the_new_part_leaves_the_incumbent_bit_identical(images: torch.Tensor) -> None:
-    network = grown()
-    before = {name: tensor.clone() for name, tensor in network.inner.state_dict().items()}
-    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
-    network.train()
+def test_training_the_new_part_leaves_the_incumbent_bit_identical(grown: Grown, images: torch.Tensor) -> None:
+    before = {name: tensor.clone() for name, tensor in grown.inner.state_dict().items()}
+    grown.threshold.fill_(0.0)
+    optimizer = torch.optim.SGD([p for p in grown.parameters() if p.requires_grad], lr=0.1)
+    grown.train()
     for _ in range(3):
-        network(images).square().mean().add(network(images).sum()).backward()
+        grown.parts(images)[1].square().mean().backward()
         optimizer.step()
-    after = network.inner.state_dict()
+    after = grown.inner.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before), "weights or batch-norm statistics moved"
-    with torch.inference_mode():
-        network.eval()
-        assert not torch.equal(network(images), network.inner(images)), "the new part learned nothing"
 
 
-def test_gain_zero_is_the_incumbent_and_gain_scales_the_rest(images: torch.Tensor) -> None:
-    network = grown().eval()
-    torch.nn.init.normal_(network.outer.head.weight)
+def test_the_switch_gives_one_part_or_the_other_and_never_a_blend(grown: Grown, images: torch.Tensor) -> None:
     with torch.inference_mode():
-        old, added = network.parts(images)
-        network.gain.fill_(0.5)
-        assert torch.allclose(network(images), old + 0.5 * added)
-        network.gain.fill_(0.0)
-        assert torch.equal(network(images), old)
+        old, new = grown.parts(images)
+        margin = margins(old, new)
+        grown.threshold.fill_(float(margin.median()))
+        out = grown(images)
+    overruled = margin > grown.threshold
+    assert 0 < overruled.sum() < len(images)
+    assert torch.equal(out[overruled], new[overruled]) and torch.equal(out[~overruled], old[~overruled])
+
+
+def test_threshold_zero_answers_as_the_new_part(grown: Grown, images: torch.Tensor) -> None:
+    grown.threshold.fill_(0.0)
+    with torch.inference_mode():
+        assert torch.equal(grown(images).argmax(1), grown.parts(images)[1].argmax(1))
+
+
+def test_margins_by_hand() -> None:
+    old, new = torch.tensor([[5.0, 0.0], [0.0, 5.0]]), torch.log(torch.tensor([[0.2, 0.8], [0.3, 0.7]]))
+    assert margins(old, new).tolist() == pytest.approx([0.6, 0.0])
 
 
 def test_grows_again_around_a_grown_network(images: torch.Tensor) -> None:
-    twice = build_network({**LARGE, "inner": LARGE, "widths": [3, 5]}).eval()
-    assert isinstance(twice, Grown)
+    twice = build_network({**LARGE, "inner": LARGE}).eval()
+    assert isinstance(twice, Grown) and isinstance(twice.inner, Grown)
     with torch.inference_mode():
-        maps, logits = stage_maps(twice.inner, images)
-        assert [m.shape[1] for m in maps] == [6 + 4, 10 + 8]
-        assert torch.equal(twice(images), logits)
-
-
-def test_new_channels_read_the_old_ones(images: torch.Tensor) -> None:
-    network = grown().eval()
-    torch.nn.init.normal_(network.outer.head.weight)
-    with torch.inference_mode():
-        _, before = network.parts(images)
-        network.inner.stem[0].weight.mul_(2.0)
-        _, after = network.parts(images)
-    assert not torch.allclose(before, after)
+        assert torch.equal(twice(images), twice.inner.inner(images))

@@ -10,10 +10,10 @@ from components.models.artefacts import ModelSpec
 from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.prediction import predict_logits
-from components.training.treatments import ContainedLoss, PlainLoss, focal_distance, tune_gain
+from components.training.treatments import ContainedLoss, PlainLoss, focal_distance, tune_threshold
 
 SMALL = {"family": "convnet", "num_classes": 2, "widths": [4], "blocks": [1], "stem_stride": 2}
-LARGE = {"family": "grown", "inner": SMALL, "num_classes": 2, "widths": [4], "blocks": [1], "stem_stride": 2}
+LARGE = {"family": "grown", "inner": SMALL, "outer": SMALL}
 
 
 def test_focal_distance_by_hand() -> None:
@@ -53,7 +53,7 @@ def test_plain_loss_is_cross_entropy() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), target=st.floats(0.01, 0.5))
-def test_tuned_gain_is_the_best_within_its_target(seed: int, target: float) -> None:
+def test_tuned_threshold_is_the_best_within_its_target(seed: int, target: float) -> None:
     torch.manual_seed(seed)
     network = build_network(LARGE)
     assert isinstance(network, Grown)
@@ -63,8 +63,8 @@ def test_tuned_gain_is_the_best_within_its_target(seed: int, target: float) -> N
     labels = rng.integers(0, 2, 30)
     spec = ModelSpec(architecture=LARGE, classes=("a", "b"), size_px=8)
     was_right = predict_logits(network.inner, spec, pixels).argmax(1) == labels
-    gain = tune_gain(network, spec, pixels, labels, flip_target=target)
+    threshold = tune_threshold(network, spec, pixels, labels, flip_target=target)
     right = predict_logits(network, spec, pixels).argmax(1) == labels
     assert np.sum(was_right & ~right) <= target * 30
-    assert right.sum() >= was_right.sum(), "gain 0 is always allowed, so it cannot get worse"
-    assert network.gain.item() == pytest.approx(gain)
+    assert right.sum() >= was_right.sum(), "threshold 1 is always allowed, so it cannot get worse"
+    assert network.threshold.item() == pytest.approx(threshold)
