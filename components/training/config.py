@@ -46,9 +46,9 @@ class TrainingConfig(Section):
     batch: int = Field(64, ge=2)
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    zoom: float = Field(0.55, gt=0.1, le=1)  # the closest random crop, as share of the side; 1 crops nothing
-    turn_deg: float = Field(15.0, ge=0, le=180)  # the largest random turn
-    mix_share: float = Field(0.5, ge=0, le=1)  # of batches whose images are blended by mixup or cutmix
+    zoom: float = Field(0.7, gt=0.1, le=1)  # the closest random crop, as share of the side; 1 crops nothing
+    turn_deg: float = Field(10.0, ge=0, le=180)  # the largest random turn
+    mix_share: float = Field(0.3, ge=0, le=1)  # of batches whose images are blended by mixup or cutmix
     synthetic_share: float = Field(0.25, ge=0, lt=1)  # of each batch, where there are photos too
     patience_epochs: int = Field(15, ge=1)  # stop when the search split has not improved for so long
     precision: Literal["bf16", "float32"] = "bf16"
