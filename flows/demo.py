@@ -145,6 +145,8 @@ def _release(chapter: Chapter, workspace: Workspace, *, seed: int) -> dict[str, 
     training = {**TRAINING, "candidates": candidates}
     write_all_params(workspace, {**PARAMS, "seed": seed, "training": training})
     answer = run_release("release", workload=None, sources={})
+    for page in answer.value["reports"]:
+        shutil.copy(page, workspace.reports)  # the next chapter's release puts its own in their place
     return {"title": chapter.title, "answer": dict(answer.value), "rows": _rows(workspace)}
 
 
@@ -165,7 +167,8 @@ def _rows(workspace: Workspace) -> list[dict[str, Any]]:
                 "accuracy": counts.new_accuracy if counts else None,
                 "flips": counts.negative_flips if counts and decision.digests.get("champion") else None,
                 "n": counts.n if counts else None,
-                "floor": decision.noise_floor.rate if decision.noise_floor else None,
+                "champion_accuracy": counts.old_accuracy if counts else None,
+                "p": decision.paired.mcnemar_exact if decision.paired else None,
                 "certified": decision.certified,
                 "reasons": list(decision.reasons),
             }
@@ -197,10 +200,10 @@ def _tell(story: Mapping[str, Any], workspace: Workspace) -> Answer:
         after=[
             *_explain(rows),
             f"pictures   {os.path.relpath(workspace.reports)}/catalog.png, photos.png",
-            f"report     {os.path.relpath(last['reports'][0])}",
+            f"reports    {os.path.relpath(workspace.reports)}/bigger.html, contained.html",
             f"Bento      {last['bento']}",
             "approval   automatic, on record as policy:demo (params.yaml, approval.auto); yours asks a person",
-            "try next",
+            "try next   source .venv/bin/activate",
             f"  detent {options} serve --port 3000",
             f"  detent {options} status",
             f"  mlflow ui --backend-store-uri sqlite:///{os.path.relpath(workspace.home)}/mlflow/mlflow.db",
@@ -217,5 +220,12 @@ def _explain(rows: list[dict[str, Any]]) -> list[str]:
     lines.append(f"Trained on synthetic images alone the first model loses {gap:.0f} points: the gap is real.")
     for name in ("bigger", "contained"):
         row = by_name[name]
-        lines.append(f"{name}: {row['decision']}. {' '.join(row['reasons'])}")
+        if row["flips"] is None:
+            lines.append(f"{name}: {row['decision']}; this seed has no champion to hold it against.")
+            continue
+        points = 100 * (row["accuracy"] - row["champion_accuracy"])
+        lines.append(
+            f"{name}: {points:+.1f} points against the champion (exact McNemar p = {row['p']:.1g}), {row['flips']} "
+            f"images that worked are broken. {row['decision']}: {'; '.join(row['reasons'])}."
+        )
     return lines
