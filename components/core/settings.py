@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Telemetry of every dependency, off.
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
@@ -23,6 +24,13 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+# What keeps a run steady on a shared machine; the user's own values stay.
+STEADY = {
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # its 20 are too few on a busy machine
+    "GOMP_SPINCOUNT": "1000",  # threads that spin longer stall one another on a busy machine
 }
 
 
@@ -57,6 +65,5 @@ def prepare_environment(settings: Settings) -> None:
     home = settings.home.resolve()
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     os.environ.setdefault("BENTOML_HOME", str(home / "bentoml"))
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin longer stall one another on a busy machine
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 is too few on a busy machine
+    for name, value in STEADY.items():
+        os.environ.setdefault(name, value)
