@@ -42,11 +42,19 @@ def detent(workspace: str | None, home: str | None) -> None:
         os.environ["DETENT_HOME"] = home
 
 
+def set_up_environment() -> None:
+    """Telemetry off and homes below DETENT_HOME; Prefect and others read these when a command imports them."""
+    from components.core.settings import Settings, prepare_environment
+
+    prepare_environment(Settings())
+
+
 def answering(command: Callable[..., Answer]) -> Callable[..., None]:
     """Give a command --json, and print the Answer that it returns."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def run(as_json: bool, **options: Any) -> None:
+        set_up_environment()
         answer = command(**options)
         show(answer, as_json=as_json)
         if answer.exit_code:
@@ -222,6 +230,7 @@ def verify(adopt_head: bool, reason: str) -> Answer:
 @click.option("--bento", help="A Bento's tag, detent:VERSION, instead of the champion's.")
 def serve(port: int, host: str, bento: str | None) -> None:
     """Answer over HTTP with the champion: POST /classify, GET /readyz."""
+    set_up_environment()
     from flows.serving import serve_champion
 
     serve_champion(port=port, host=host, tag=bento)

@@ -90,6 +90,7 @@ def run_demo(*, seed: int = 0, fresh: bool = False) -> Answer:
     """Run what is left of the story and tell all of it; the same seed tells the same story on one machine."""
     home = Settings().home.resolve() / "demo"
     os.environ["DETENT_HOME"] = str(home)
+    os.environ.update(PREFECT_HOME=str(home / "prefect"), BENTOML_HOME=str(home / "bentoml"))
     os.environ["DETENT_WORKSPACE"] = str(home / "workspace")
     record = home / "story.json"
     if fresh or (record.is_file() and read_json(record)["seed"] != seed):
