@@ -25,7 +25,8 @@ def run_stage(stage: Stage, workspace: Workspace) -> StageReport:
 
 def main(arguments: list[str]) -> int:
     """Run the stage that the arguments name; 0 when it is done, else the error's exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("components").setLevel(logging.INFO)
     settings = Settings()
     prepare_environment(settings)
     try:

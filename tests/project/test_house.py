@@ -1,6 +1,7 @@
 """The house stays as it was drawn: nothing new at the top, every package explains itself, no file too long."""
 
 import ast
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -67,3 +68,23 @@ def test_dvc_depends_on_the_code_of_each_stage() -> None:
         assert f"components/{name}" in stage["deps"], f"{name} does not depend on its own code"
         assert stage["cmd"] == f"python -m components.workloads {name}"
     assert "data/validation/photos/certify" not in stages["training"]["deps"], "training must not see certify"
+
+
+def test_a_fresh_clone_gets_its_data_back_from_dvc(tmp_path: Path) -> None:
+    """A `/data/*` in the root's .gitignore makes DVC pass over data/ and its pointers; a .gitignore in it does not."""
+    from dvc.repo import Repo
+
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (tmp_path / "data" / "catalog").mkdir(parents=True)
+    for name in (".gitignore", "data/.gitignore"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "data" / "catalog" / "shard").write_text("rows")
+    with Repo.init(str(tmp_path)) as repo:
+        repo.add([str(tmp_path / "data" / "catalog")])
+    shutil.rmtree(tmp_path / "data" / "catalog")
+    with Repo(str(tmp_path)) as repo:
+        repo.checkout()
+    assert (tmp_path / "data" / "catalog" / "shard").read_text() == "rows"
+    subprocess.run(["git", "-C", str(tmp_path), "add", "--all"], check=True)
+    listed = subprocess.run(["git", "-C", str(tmp_path), "ls-files"], capture_output=True, text=True, check=True)
+    assert "data/catalog.dvc" in listed.stdout and "data/catalog/shard" not in listed.stdout
