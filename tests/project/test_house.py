@@ -70,6 +70,7 @@ def test_dvc_depends_on_the_code_of_each_stage() -> None:
     assert "data/validation/photos/certify" not in stages["training"]["deps"], "training must not see certify"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of DVC's own dependencies
 def test_a_fresh_clone_gets_its_data_back_from_dvc(tmp_path: Path) -> None:
     """A `/data/*` in the root's .gitignore makes DVC pass over data/ and its pointers; a .gitignore in it does not."""
     from dvc.repo import Repo
