@@ -42,7 +42,7 @@ PARAMS: dict[str, Any] = {
             "limit": 0.025,
             "slices": {"columns": ["s_class"], "limit": 0.3, "min_n": 50},
             "improvement": {"rule": "improve"},
-            "bootstrap_accuracy": 0.4,
+            "bootstrap_accuracy": 0.3,
             "spending": {"first": 0.2, "planned_looks": 4},
         }
     },
@@ -57,8 +57,8 @@ TRAINING: dict[str, Any] = {
     "turn_deg": 5.0,
     "mix_share": 0.0,
 }
-SMALL = {"widths": [16, 32, 64, 128], "epochs": 7, "learning_rate": 0.008}
-LARGE = {"widths": [24, 48, 96, 192], "epochs": 16, "learning_rate": 0.006}
+SMALL = {"widths": [16, 32, 64, 128], "epochs": 7, "learning_rate": 0.004}
+LARGE = {"widths": [24, 48, 96, 192], "epochs": 16, "learning_rate": 0.004}
 AROUND = {**LARGE, "treatment": "contained"}
 
 
