@@ -174,10 +174,13 @@ def rollback(reason: str, to: int | None, expected: int | None, samples: tuple[s
 @click.argument("samples", nargs=-1)
 @click.option("--label", help="What is on the image; needed for files.")
 @click.option("--reason", default="", help="Why it must stay right; needed to add samples.")
-def replay(samples: tuple[str, ...], label: str | None, reason: str) -> Answer:
+@click.option("--burned", is_flag=True, help="Add what an open look showed of the certify split.")
+def replay(samples: tuple[str, ...], label: str | None, reason: str, burned: bool) -> Answer:
     """Show the incidents that must stay right; with SAMPLES (ids or image files), add those."""
-    from flows.review import add_to_replay, show_replay
+    from flows.review import add_to_replay, pin_burned, show_replay
 
+    if burned:
+        return pin_burned(reason=reason)
     return add_to_replay(samples, reason=reason, label=label) if samples else show_replay()
 
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from components.core import manifest
 from components.core.digests import sample_id
-from components.core.errors import ConfigError, DataError, SourceError
+from components.core.errors import ConfigError, DataError, SourceError, StateError
 from components.core.workspace import Workspace
 from components.selection import marks, replay
 from components.selection.replay import Incident
+from components.workloads.records import read_decisions
 from flows.answers import Answer, Table
 from flows.runs import prepare, workspace_lock
 from flows.versions import Graph
@@ -30,6 +31,28 @@ def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = No
             image, name = _image_of(sample, label, workspace)
             incident = Incident(sample_id=sample_id(image), label=name, who=settings.actor, why=reason)
             replay.add(workspace.replay, image, incident, certify_ids=certify)
+        Graph(workspace.root).track(workspace.replay)
+    return show_replay()
+
+
+def pin_burned(*, reason: str) -> Answer:
+    """Move what an open look showed of the certify split to the replay set; the next candidate needs a fresh split.
+
+    StateError when the last decisions burned nothing.
+    """
+    settings = prepare()
+    workspace = Workspace.from_settings(settings)
+    burned = {name for decision in read_decisions(workspace).values() for name in decision.burned_ids}
+    if not burned:
+        raise StateError("the last decisions burned no samples; only an open look does (selection.policy.mode: open)")
+    with workspace_lock(workspace):
+        for batch in manifest.stream(_photos(workspace) / "certify", ["sample_id", "image", "label"]):
+            for row in batch.to_pylist():
+                if row["sample_id"] in burned:
+                    incident = Incident(
+                        sample_id=row["sample_id"], label=row["label"], who=settings.actor, why=reason or "open look"
+                    )
+                    replay.add(workspace.replay, row["image"]["bytes"], incident)
         Graph(workspace.root).track(workspace.replay)
     return show_replay()
 

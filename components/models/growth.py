@@ -2,9 +2,8 @@
 
 The new part answers only where it is surer of its own class than of the incumbent's by more than a threshold;
 everywhere else the incumbent's logits come out, bit-identical to it alone. Old channels never read new ones, nor new
-ones the old: reading the incumbent's features made the new part lean on them (65% after 12 epochs on the built-in
-catalogue, where it reached 79% by itself). The idea of a larger model that contains the smaller one's weights is
-REG-NAS's (ECCV 2022).
+ones the old: a new part that reads the incumbent's features leans on them and learns less than one beside it. The
+idea of a larger model that contains the smaller one's weights is REG-NAS's (ECCV 2022).
 """
 
 from __future__ import annotations
