@@ -97,6 +97,8 @@ def store_errors(url: URL) -> Iterator[None]:
     where = url.render_as_string(hide_password=True)
     try:
         yield
+    except UnicodeDecodeError as error:  # a name in SQLite's own schema is no longer text
+        raise IntegrityError(f"journal {where} is damaged: {error}; restore it from a backup, then verify") from error
     except sa.exc.IntegrityError as error:
         raise ConflictError(
             f"journal {where}: another writer took this place first ({error.orig}); try again"
