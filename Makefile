@@ -32,11 +32,11 @@ fix: setup  ## repair what can be repaired
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-BENCHES := release gate promotion
+BENCHES := release gate promotion synthesis regnas
 bench: $(BENCHES:%=bench-%)  ## every measurement
 
 bench-%: setup  ## one measurement; SHORT=1 for its short form
-	@PYTHONPATH=. $(BIN)/python tests/benchmarks/$*.py
+	@PYTHONPATH=. GOMP_SPINCOUNT=1000 $(BIN)/python tests/benchmarks/$*.py
 
 lock: setup  ## resolve the dependencies anew; no registry's address goes into the file
 	@$(BIN)/uv pip compile pyproject.toml --universal --extra dev --python-version 3.11 \
