@@ -19,7 +19,7 @@ from components.core.errors import DataError
 from components.core.files import atomic_path
 
 Split = Literal["train", "search", "certify", "replay"]
-Source = Literal["catalog", "photo", "render", "paste", "palm", "background"]
+Source = Literal["catalog", "model", "photo", "render", "paste", "palm", "background"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 SOURCES: tuple[Source, ...] = get_args(Source)
 

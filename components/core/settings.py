@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-# Telemetry of every dependency, off.
+# Telemetry of every dependency, off; and bars that dependencies would draw between ours.
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
@@ -23,6 +23,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     mlflow_url: str | None = Field(None, description="MLflow tracking address; default: SQLite below home")
     journal_url: str | None = Field(None, description="SQLAlchemy address of the journal; default: SQLite below home")
     actor: str = Field(default_factory=getpass.getuser, description="who acts; recorded in the journal")
+    engine: str = Field("local", description="what makes shards: local, dask, dask:tcp://HOST:8786, ray, ray:ADDRESS")
 
     @property
     def mlflow_address(self) -> str:

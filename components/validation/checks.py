@@ -115,7 +115,7 @@ def _class_checks(config: ValidationConfig) -> list[Check]:
         Check(
             code="V011",
             severity="blocking",
-            sentence="Every class has a usable picture in the catalogue.",
+            sentence="Every class has a usable picture or a 3D model in the catalogue.",
             frame="classes",
             expectation="ExpectColumnValuesToBeBetween",
             arguments={"column": "num_catalog", "min_value": 1},

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What is known after looking: all images, those taken out, the grouped photos, the catalogue's classes."""
+    """What is known after looking: all images, those taken out, the grouped photos, the catalogue's classes.
+
+    `models` has the class of each of the catalogue's 3D models; synthesis judges the models themselves.
+    """
 
     facts: list[Facts]
     quarantined: list[Quarantined]
     grouping: Grouping
     classes: list[str]
+    models: tuple[str, ...] = ()
 
     def usable(self) -> list[Facts]:
         """The images that were not quarantined."""
@@ -65,8 +69,9 @@ def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.D
 
 
 def class_rows(findings: Findings) -> list[dict[str, Any]]:
-    """One row per class of the catalogue: its usable pictures, and its photos in all and by split."""
+    """One row per class of the catalogue: its usable pictures and models, and its photos in all and by split."""
     usable = Counter(fact.label for fact in findings.usable() if fact.source == "catalog")
+    usable.update(findings.models)
     by_split = Counter((fact.label, split) for fact, _, split in findings.placed())
     return [
         {

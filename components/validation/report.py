@@ -21,6 +21,7 @@ _PICTURE_PX = 128
 _SHOWN = {
     "num_classes": "classes",
     "num_catalog": "catalogue pictures",
+    "num_models": "3D models",
     "num_photos": "photos",
     "num_train": "in train",
     "num_search": "in search",

@@ -7,6 +7,7 @@ manifests and settings give equal bytes.
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from components.core.errors import DataError, LeakError
 from components.core.files import atomic_directory, write_json, write_text
 from components.core.manifest import ManifestWriter, Source, Split
 from components.core.progress import track
+from components.datasets import models3d
 from components.datasets.splits import DEALT
 from components.validation.checks import all_checks
 from components.validation.config import ValidationConfig
@@ -58,9 +60,10 @@ class ValidationSummary:
 def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: Path, seed: int) -> ValidationSummary:
     """Check the manifests, deal the photos out, and write what is usable to `out`.
 
-    `out` gets catalog/, backgrounds/, photos/train|search|certify/ (manifests), classes.json, quarantine.json,
-    metrics.json and report.html, all or nothing. `report` gets the page in any case. A blocking check that fails
-    raises DataError, or LeakError for a leak, which names the checks and the page; then `out` is left alone.
+    `out` gets catalog/ (with catalog/models/ as it came, if there is any), backgrounds/,
+    photos/train|search|certify/ (manifests), classes.json, quarantine.json, metrics.json and report.html, all or
+    nothing. `report` gets the page in any case. A blocking check that fails raises DataError, or LeakError for a
+    leak, which names the checks and the page; then `out` is left alone.
     """
     findings = _look(sources, config, seed=seed)
     results = run_checks(all_checks(config, findings.classes), build_frames(findings, config))
@@ -85,11 +88,14 @@ def _look(sources: Sources, config: ValidationConfig, *, seed: int) -> Findings:
     # Copies stay in for the grouping: a user's own split that holds one photo twice is a leak, not a surplus.
     hopeless = {(item.source, item.index) for item in taken if item.kind in _UNREADABLE}
     photos = [fact for fact in facts if fact.source == "photo" and ("photo", fact.index) not in hopeless]
+    models = tuple(models3d.model_labels(sources.catalog))
+    pictured = {fact.label for fact in facts if fact.source == "catalog" and fact.label is not None}
     return Findings(
         facts=facts,
         quarantined=taken,
         grouping=group_photos(photos, config, seed=seed),
-        classes=sorted({fact.label for fact in facts if fact.source == "catalog" and fact.label is not None}),
+        classes=sorted(pictured | set(models)),
+        models=models,
     )
 
 
@@ -103,6 +109,7 @@ def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, fl
     return {
         "num_classes": len(classes),
         "num_catalog": usable["catalog"],
+        "num_models": len(findings.models),
         "num_photos": usable["photo"],
         "num_backgrounds": usable["background"],
         **{f"num_{split}": by_split[split] for split in DEALT},
@@ -142,6 +149,8 @@ def _write_manifests(sources: Sources, findings: Findings, out: Path) -> None:
     for fact, group, split in findings.placed():
         usable["photo"][fact.index] |= {"group": group, "split": split}
     _copy(sources.catalog, {None: out / "catalog"}, usable["catalog"])
+    if findings.models:
+        shutil.copytree(sources.catalog / models3d.FOLDER, out / "catalog" / models3d.FOLDER)
     _copy(sources.photos, {split: out / "photos" / split for split in DEALT}, usable["photo"])
     _copy(sources.backgrounds, {None: out / "backgrounds"}, usable["background"])
 
