@@ -20,8 +20,11 @@ REQUIRED = (
     "prefect", "dvc", "mlflow", "torch", "torchvision", "great-expectations", "bentoml", "mitsuba", "trimesh",
 )  # fmt: skip
 OPTIONAL = {
-    "prefect-dask": "shard-level concurrency on Dask: pip install 'detent[dask]'",
-    "prefect-ray": "shard-level concurrency on Ray: pip install 'detent[ray]'",
+    "prefect-dask": "tasks on Dask: pip install 'detent[dask]'",
+    "distributed": "images made on a Dask cluster: pip install 'detent[dask]'",
+    "prefect-ray": "tasks on Ray: pip install 'detent[ray]'",
+    "ray": "images made on a Ray cluster: pip install 'detent[ray]'",
+    "onnxruntime": "a champion that comes as an ONNX file: pip install 'detent[onnx]'",
     "s3fs": "photos and caches on S3: pip install 'detent[s3]'",
     "psycopg": "journal, MLflow and Prefect on PostgreSQL: pip install 'detent[postgres]'",
 }
@@ -42,7 +45,8 @@ def examine() -> Answer:
     """Examine everything; the exit code is 1 when something that is needed is missing or broken."""
     settings = Settings()
     findings = [_python(), *map(_package, REQUIRED), _home(settings), _disk(settings), _git(), _accelerator()]
-    findings += [_store("journal", lambda: _open_journal(settings)), *_optional_packages(), _prefect_server()]
+    findings += [_store("journal", lambda: _open_journal(settings)), *_optional_packages()]
+    findings += [_renderer(), _prefect_server()]
     bad = [finding for finding in findings if finding.verdict in ("missing", "broken")]
     rows = [(finding.name, finding.verdict, finding.found, finding.remedy) for finding in findings]
     return Answer(
@@ -112,6 +116,15 @@ def _accelerator() -> Finding:
     if torch.cuda.is_available():
         return Finding(name="CUDA", verdict="ok", found=torch.cuda.get_device_name(0))
     return Finding(name="CUDA", verdict="optional", found="none", remedy=f"training uses {os.cpu_count()} CPU cores")
+
+
+def _renderer() -> Finding:
+    from components.synthesis.renders.backends import available, remedy
+
+    fastest = available()[0].name
+    if fastest == "scalar":
+        return Finding(name="renderer", verdict="optional", found="scalar", remedy=remedy())
+    return Finding(name="renderer", verdict="ok", found=fastest, remedy=remedy())
 
 
 def _open_journal(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Provides what pastes are laid on: photos of a manifest, or drawn rooms, shelves and tabletops.
+"""Provides what pastes are laid on: photos of a manifest, or drawn rooms, shelves, tabletops and streets.
 
 Drawn backgrounds are pure functions of the seed, so that a project without background photos works too.
 """
@@ -6,6 +6,7 @@ Drawn backgrounds are pure functions of the seed, so that a project without back
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,11 +16,12 @@ import numpy as np
 
 from components.core import manifest
 from components.core.digests import sample_id
+from components.core.errors import DataError
 from components.core.progress import track
 from components.synthesis.pictures import Pixels, decode
 from components.synthesis.shards import row_rng
 
-Kind = Literal["photo", "room", "shelf", "tabletop"]
+Kind = Literal["photo", "room", "shelf", "tabletop", "street"]
 _NUM_DRAWN = 60
 _MARGIN = 1.3  # short side of a background, as multiple of the frame: room for crops
 _Colour = tuple[int, int, int]
@@ -40,10 +42,29 @@ def load_backgrounds(folder: Path | None, *, size_px: int, seed: int) -> list[Ba
 
     DataError names a photo that cannot be decoded.
     """
-    if folder is not None and manifest.count(folder):
-        rows = manifest.read(folder, ["sample_id", "image", "licence"]).to_pylist()
-        return [_photo(row, size_px) for row in track(rows, "Reading backgrounds")]
-    return [_drawn(number, size_px, seed) for number in range(_NUM_DRAWN)]
+    backgrounds, faults = sort_backgrounds(folder, size_px=size_px, seed=seed)
+    if faults:
+        raise DataError("; ".join(faults.values()))
+    return backgrounds
+
+
+def sort_backgrounds(folder: Path | None, *, size_px: int, seed: int) -> tuple[list[Background], dict[str, str]]:
+    """As `load_backgrounds`, but photos that cannot be decoded are left out: why, by sample id, is the second value.
+
+    DataError when none is left.
+    """
+    if folder is None or not manifest.count(folder):
+        return [_drawn(number, size_px, seed) for number in range(_NUM_DRAWN)], {}
+    photos, faults = [], {}
+    batches = manifest.stream(folder, ["sample_id", "image", "licence"], batch_rows=64)
+    for row in track((row for batch in batches for row in batch.to_pylist()), "Reading backgrounds"):
+        try:
+            photos.append(_photo(row, size_px))
+        except DataError as error:
+            faults[str(row["sample_id"])] = str(error)
+    if not photos:
+        raise DataError(f"no background can be used ({next(iter(faults.values()))}); replace them, or name none")
+    return photos, faults
 
 
 def _photo(row: dict[str, object], size_px: int) -> Background:
@@ -59,9 +80,10 @@ def _photo(row: dict[str, object], size_px: int) -> Background:
 
 def _drawn(number: int, size_px: int, seed: int) -> Background:
     rng = row_rng(seed, number)
-    kind: Kind = ("room", "shelf", "tabletop")[number % 3]
+    drawings: dict[Kind, Callable[[int, np.random.Generator], Pixels]]
+    drawings = {"room": _room, "shelf": _shelf, "tabletop": _tabletop, "street": _street}
+    kind, draw = list(drawings.items())[number % len(drawings)]
     side = round(size_px * _MARGIN)
-    draw = {"room": _room, "shelf": _shelf, "tabletop": _tabletop}[kind]
     pixels = _lit(draw(side, rng), rng)
     return Background(sample_id=sample_id(pixels.tobytes()), kind=kind, licence=None, pixels=pixels)
 
@@ -112,6 +134,39 @@ def _tabletop(side: int, rng: np.random.Generator) -> Pixels:
     for _ in range(rng.integers(0, 6)):
         _panel(canvas, rng, (0, side), (0.08, 0.35))
     return canvas
+
+
+def _street(side: int, rng: np.random.Generator) -> Pixels:
+    """Houses with windows under a sky, and a road with a kerb that runs towards them."""
+    canvas = np.full((side, side, 3), _paint(rng, 0.15), np.uint8)
+    horizon = int(side * rng.uniform(0.45, 0.7))
+    sky = np.linspace(1.0, rng.uniform(1.05, 1.35), horizon)[:, None, None] * np.asarray(_paint(rng, 0.35, hue=0.58))
+    canvas[:horizon] = np.clip(sky, 0, 255).astype(np.uint8)
+    left = -int(side * rng.uniform(0, 0.2))
+    while left < side:
+        wide, top = int(side * rng.uniform(0.15, 0.4)) + 2, int(horizon * rng.uniform(0.05, 0.7))
+        _house(canvas, (left, top, left + wide, horizon), rng)
+        left += wide
+    canvas[horizon:] = _paint(rng, 0.08)
+    vanish = int(rng.uniform(0.2, 0.8) * side)
+    kerb, road = int(rng.uniform(0.1, 0.6) * side), _paint(rng, 0.06)
+    feet = [[vanish, horizon], [vanish + 2, horizon], [kerb + 2 * side, side], [kerb, side]]
+    cv2.fillConvexPoly(canvas, np.asarray(feet, np.int32), road, cv2.LINE_AA)
+    cv2.line(canvas, (vanish, horizon), (kerb, side), _paint(rng, 0.05), max(1, side // 40), cv2.LINE_AA)
+    for _ in range(rng.integers(0, 4)):
+        _panel(canvas, rng, (int(horizon * 0.9), int((horizon + side) / 2)), (0.1, 0.3))
+    return canvas
+
+
+def _house(canvas: Pixels, box: tuple[int, int, int, int], rng: np.random.Generator) -> None:
+    """A front with rows of windows, in place."""
+    left, top, right, bottom = box
+    cv2.rectangle(canvas, (left, top), (right, bottom), _paint(rng, 0.45, hue=0.07), -1)
+    glass, pitch = _paint(rng, 0.3, hue=0.58), max(5, int((right - left) / rng.integers(2, 5)))
+    tall = int(pitch * rng.uniform(0.8, 1.5))
+    for x in range(left + pitch // 5, right - pitch // 2, pitch):
+        for y in range(top + tall // 4, bottom - tall // 2, tall):
+            cv2.rectangle(canvas, (x, y), (x + int(pitch * 0.55), y + int(tall * 0.6)), glass, -1)
 
 
 def _panel(canvas: Pixels, rng: np.random.Generator, span: tuple[int, int], share: tuple[float, float]) -> None:

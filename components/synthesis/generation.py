@@ -1,148 +1,137 @@
-"""Makes training images from a catalogue: products cut out of their pictures, pasted on backgrounds.
+"""Makes training images from a catalogue: pastes of its pictures, renders of its models, wraps of one on the other.
 
-Shards are pure functions of (recipe, seed, shard number), and every row of (recipe, seed, shard, index), so
-that a killed run goes on and any image can be made again.
+Shards are pure functions of (recipe, seed, shard number), and every row of (recipe, seed, shard, index), so that a
+killed run goes on and any image can be made again (`provenance.py`). The recipe names every asset by its digest.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core import manifest
-from components.core.digests import digest_json, sample_id
-from components.core.errors import DataError
-from components.core.progress import track
-from components.synthesis.backgrounds import load_backgrounds
+from components.core.digests import digest_json
+from components.core.settings import Settings
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.pastes.composition import Assets, Paste, compose
-from components.synthesis.pastes.cutouts import Cutout, DoubtfulCutout, cut_out
-from components.synthesis.pictures import bounding_box, encode_png
-from components.synthesis.shards import Row, fill_shards, row_rng
+from components.synthesis.lots import Lot, Order, make_lots
+from components.synthesis.machine import made_with
+from components.synthesis.pastes.cutouts import draw_doubts
+from components.synthesis.pastes.doubts import DoubtfulCutout
+from components.synthesis.shards import fill_shards, is_filled
+from components.synthesis.stock import Doubtful, Stock, picture_rows, read_stock
 
-_GENERATOR, _VERSION = "detent.pastes", 1
-_ROWS_PER_SHARD = 512
+GENERATOR, VERSION = "detent.synthesis", 1
+DOUBTS = "doubts.png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisSummary:
-    """What a run made: images and classes, from which assets, how fast (0 when nothing was left to do)."""
+    """What a run made: images by generator and classes, from which assets, how fast (0 when nothing was left to do).
+
+    `recipe` is the digest of recipe.json, `doubts_path` a sheet of the catalogue pictures to look at, if any.
+    """
 
     num_images: int
     num_classes: int
-    num_cutouts: int
-    num_backgrounds: int
+    num_by_generator: dict[str, int]
+    num_by_role: dict[str, int]
     num_shards_made: int
+    num_views_traced: int
     images_per_s: float
-    doubtful: tuple[DoubtfulCutout, ...]
+    recipe: str
+    doubtful: tuple[Doubtful, ...]
+    doubts_path: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The summary as a JSON value, for reports."""
-        return asdict(self) | {"doubtful": [asdict(item) for item in self.doubtful]}
-
-
-def synthesise(
-    catalog: Path, backgrounds: Path | None, config: SynthesisConfig, *, out: Path, seed: int
-) -> SynthesisSummary:
-    """Fill the manifest folder `out` with `config.num_per_class` pastes of each class of the catalogue.
-
-    `catalog` and `backgrounds` are manifest folders; without backgrounds, drawn rooms and shelves serve.
-    Catalogue pictures that cannot be used are listed in the summary; DataError when the catalogue is empty
-    or a class is left with none. Work goes on where a killed run stopped.
-    """
-    cutouts, doubtful, digest = _read_catalog(catalog, config.size_px)
-    scenes = load_backgrounds(backgrounds, size_px=config.size_px, seed=seed)
-    recipe = {
-        "generator": _GENERATOR,
-        "version": _VERSION,
-        "seed": seed,
-        "config": config.model_dump(mode="json"),
-        "catalog": digest,
-        "backgrounds": digest_json([scene.sample_id for scene in scenes]),
-    }
-    num_images = len(cutouts) * config.num_per_class
-    num_shards = -(-num_images // _ROWS_PER_SHARD)
-    assets = Assets(cutouts=cutouts, backgrounds=scenes)
-    job = _Pastes(assets=assets, config=config, recipe=recipe, num_images=num_images, rows_per_shard=_ROWS_PER_SHARD)
-    started = time.perf_counter()
-    made = fill_shards(out, job, recipe=recipe, num_shards=num_shards, title="Pasting images")
-    elapsed_s = time.perf_counter() - started
-    return SynthesisSummary(
-        num_images=num_images,
-        num_classes=len(cutouts),
-        num_cutouts=sum(len(choices) for choices in cutouts.values()),
-        num_backgrounds=len(scenes),
-        num_shards_made=made,
-        images_per_s=min(made * _ROWS_PER_SHARD, num_images) / elapsed_s if made else 0.0,
-        doubtful=tuple(doubtful),
-    )
+        return asdict(self) | {"doubts_path": self.doubts_path.name if self.doubts_path is not None else None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pastes:
-    assets: Assets
-    config: SynthesisConfig
+class Plan:
+    """A run before anything is made: its full recipe, the digest of that, what it is made from, and its lots."""
+
     recipe: dict[str, Any]
-    num_images: int
-    rows_per_shard: int
-
-    def rows(self, shard: int) -> list[Row]:
-        left = self.num_images - shard * self.rows_per_shard
-        return [self._row(shard, index) for index in range(min(self.rows_per_shard, left))]
-
-    def _row(self, shard: int, index: int) -> Row:
-        labels = list(self.assets.cutouts)
-        label = labels[(shard * self.rows_per_shard + index) % len(labels)]
-        paste = compose(self.assets, self.config, label, row_rng(self.recipe["seed"], shard, index))
-        return self._described(paste) | {
-            "recipe": json.dumps(self.recipe | {"shard": shard, "index": index}, sort_keys=True),
-        }
-
-    def _described(self, paste: Paste) -> Row:
-        licences = [licence for licence in (paste.cutout.licence, paste.background.licence) if licence]
-        return {
-            "sample_id": sample_id(paste.encoded),
-            "image": {"bytes": paste.encoded, "path": None},
-            "label": paste.cutout.label,
-            "split": "train",
-            "source": "paste",
-            "group": paste.cutout.group,
-            "parents": [paste.cutout.sample_id, paste.background.sample_id],
-            "licence": "; ".join(dict.fromkeys(licences)) or None,
-            "width_px": self.config.size_px,
-            "height_px": self.config.size_px,
-            "mask": encode_png(paste.mask),
-            "box": bounding_box(paste.mask),
-            **paste.factors,
-        }
+    digest: str
+    stock: Stock
+    lots: tuple[Lot, ...]
 
 
-def _read_catalog(catalog: Path, size_px: int) -> tuple[dict[str, list[Cutout]], list[DoubtfulCutout], str]:
-    """Usable cut-outs by class, the doubtful ones, and the digest of what was read."""
-    if not manifest.count(catalog):
-        raise DataError(f"the catalogue {catalog} has no rows; give it at least one picture of each product")
-    names = ["sample_id", "image", "label", "group", "licence", "mask"]
-    known = set(manifest.dataset(catalog).schema.names)
-    rows = manifest.read(catalog, [name for name in names if name in known]).to_pylist()
-    cutouts: dict[str, list[Cutout]] = defaultdict(list)
-    doubtful: list[DoubtfulCutout] = []
-    for row in track(rows, "Cutting out products"):
-        result = cut_out(row, size_px=size_px)
-        if isinstance(result, Cutout):
-            cutouts[result.label].append(result)
-        else:
-            doubtful.append(result)
-    _require_all_classes({str(row["label"]) for row in rows}, cutouts, doubtful)
-    digest = digest_json(sorted([str(row["sample_id"]), str(row["label"])] for row in rows))
-    return {label: cutouts[label] for label in sorted(cutouts)}, doubtful, digest
+def synthesise(
+    catalog: Path,
+    backgrounds: Path | None,
+    config: SynthesisConfig,
+    *,
+    out: Path,
+    seed: int,
+    cache: Path | None = None,
+) -> SynthesisSummary:
+    """Fill the manifest folder `out` with `config.num_per_class` images of each class of the catalogue.
+
+    `catalog` and `backgrounds` are manifest folders; without backgrounds, drawn rooms and shelves serve. `cache`
+    keeps traced views, below DETENT_HOME unless given. Assets that cannot be used are listed in the summary;
+    DataError when the catalogue is empty or a class is left with none. Work goes on where a killed run stopped.
+    """
+    plan = plan_synthesis(catalog, backgrounds, config, seed=seed, cache=cache)
+    made, traced, elapsed_s, share = 0, 0, 0.0, 0.0
+    for lot in plan.lots:
+        if not is_filled(out, plan.recipe, prefix=lot.generator, num_shards=lot.num_shards):
+            traced += lot.prepare()
+        started = time.perf_counter()
+        done = fill_shards(
+            out, lot.job, recipe=plan.recipe, num_shards=lot.num_shards, title=lot.title, prefix=lot.generator
+        )
+        elapsed_s += time.perf_counter() - started
+        made, share = made + done, share + lot.num_images * done / lot.num_shards
+    return SynthesisSummary(
+        num_images=sum(lot.num_images for lot in plan.lots),
+        num_classes=len(plan.stock.classes),
+        num_by_generator={lot.generator: lot.num_images for lot in plan.lots},
+        num_by_role=dict(Counter(asset.role for asset in plan.stock.assets if asset.used)),
+        num_shards_made=made,
+        num_views_traced=traced,
+        images_per_s=share / elapsed_s if made else 0.0,
+        recipe=plan.digest,
+        doubtful=plan.stock.doubtful,
+        doubts_path=_draw_doubts(plan.stock.doubtful, catalog, out),
+    )
 
 
-def _require_all_classes(labels: set[str], cutouts: dict[str, list[Cutout]], doubtful: list[DoubtfulCutout]) -> None:
-    lost = sorted(labels - set(cutouts))
-    if lost:
-        why = "; ".join(f"{item.label}: {item.reason}" for item in doubtful if item.label in lost)
-        raise DataError(f"no usable catalogue picture is left for {', '.join(lost)} ({why}); replace these pictures")
+def plan_synthesis(
+    catalog: Path, backgrounds: Path | None, config: SynthesisConfig, *, seed: int, cache: Path | None = None
+) -> Plan:
+    """Read the assets and lay out what a run would make; the same arguments give the same recipe and jobs."""
+    config = _in_order(config)
+    stock = read_stock(catalog, backgrounds, config, seed=seed)
+    recipe = {
+        "generator": GENERATOR,
+        "version": VERSION,
+        "seed": seed,
+        "config": config.model_dump(mode="json"),
+        "assets": [asdict(asset) for asset in stock.assets],
+        "made_with": made_with(traces=bool(stock.solids) or config.wrap_share > 0),
+    }
+    digest = digest_json(recipe)
+    folder = (cache if cache is not None else Settings().home.resolve() / "cache") / "transfers"
+    order = Order(stock=stock, config=config, seed=seed, recipe=digest, cache=folder)
+    return Plan(recipe=recipe, digest=digest, stock=stock, lots=tuple(make_lots(order)))
+
+
+def _in_order(config: SynthesisConfig) -> SynthesisConfig:
+    """The settings with their keys sorted, as recipe.json has them: what is drawn may follow the order of a table."""
+    return SynthesisConfig.model_validate(json.loads(json.dumps(config.model_dump(mode="json"), sort_keys=True)))
+
+
+def _draw_doubts(doubtful: tuple[Doubtful, ...], catalog: Path, out: Path) -> Path | None:
+    pictures = [item for item in doubtful if item.role == "picture"]
+    if not pictures:
+        (out / DOUBTS).unlink(missing_ok=True)
+        return None
+    items = [
+        DoubtfulCutout(sample_id=item.sample_id, label=str(item.label), reason=item.reason, used=item.used)
+        for item in pictures
+    ]
+    return draw_doubts(picture_rows(catalog, [item.sample_id for item in items]), items, out / DOUBTS)

@@ -47,11 +47,8 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def bounding_box(mask: Pixels) -> list[int]:
     """Left, top, right, bottom (exclusive) of the pixels at least half covered; four zeros for none."""
-    solid = mask > 127
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    if not rows.size:
-        return [0, 0, 0, 0]
-    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+    left, top, width, height = cv2.boundingRect((mask > 127).astype(np.uint8))
+    return [left, top, left + width, top + height]
 
 
 def _encode(extension: str, pixels: Pixels, options: list[int]) -> bytes:

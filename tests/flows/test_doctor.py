@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.synthesis.renders import backends
 from flows import doctor
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -38,3 +39,14 @@ def test_a_journal_that_does_not_open_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DETENT_JOURNAL_URL", "nonsense://somewhere")
     answer = doctor.examine()
     assert answer.exit_code == 1 and finding(answer.value, "journal")["verdict"] == "broken"
+
+
+def test_a_slow_renderer_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRJIT_LIBLLVM_PATH", "/nowhere/libLLVM.so")
+    backends.available.cache_clear()
+    answer = doctor.examine()
+    backends.available.cache_clear()
+    assert answer.exit_code == 0
+    found = finding(answer.value, "renderer")
+    assert (found["verdict"], found["found"]) == ("optional", "scalar") or found["found"] == "cuda"
+    assert "libllvm19" in found["remedy"] or found["found"] == "cuda"

@@ -1,171 +1,230 @@
-"""Composes one paste: background, other products behind, the product, what covers it, and the exposure.
+"""Composes one paste: background, what lies behind, the product's copies, and what covers them.
 
-A paste is a function of the assets, the configuration and the random generator it is given, nothing else.
+A composition is a function of the assets, the configuration and the factors' random generator, nothing else.
 The mask is what is left of the product in the picture, occlusion and frame included.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from components.synthesis.backgrounds import Background
-from components.synthesis.config import SynthesisConfig
-from components.synthesis.pastes.arrangement import Placement, arrange
+from components.synthesis.factors import FactorDraw
+from components.synthesis.pastes.arrangement import Layout, arrange, pick
+from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.pastes.exposure import choose_exposure, expose
-from components.synthesis.pastes.layers import cast_shadow, lay_over, warp
-from components.synthesis.pastes.occluders import Occluder, draw_bar, draw_hand
-from components.synthesis.pictures import Pixels, encode_jpeg
+from components.synthesis.pastes.harmony import harmonise
+from components.synthesis.pastes.layers import Look, Sprite, lay
+from components.synthesis.pastes.occluders import (
+    OCCLUDER_SHARES,
+    OCCLUDERS,
+    Occluder,
+    Target,
+    draw_bar,
+    draw_hand,
+    draw_shelf_edge,
+    draw_tag,
+    draw_wall,
+    grip,
+)
+from components.synthesis.pastes.surroundings import (
+    BEHIND,
+    Assets,
+    beyond,
+    crop_ground,
+    darken,
+    draw_behind,
+    draw_copies,
+    draw_heap,
+    draw_line,
+    draw_other,
+)
+from components.synthesis.pictures import Pixels
 
 _MOST_HIDDEN = 0.6  # an occluder that would hide more of the product than this is left out
+_TRIES, _NEAR = 4, 0.1  # places tried for an occluder, and how near to the drawn share is near enough
+_SIXTEENTHS = ((np.arange(256) * 15 + 127) // 255 * 17).astype(np.uint8)  # masks of few steps encode twice as fast
+_FALLOFF = 0.25
+_METERED, _METERED_SHARE = 112.0, 0.65  # what a phone aims at, and how far it goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assets:
-    """What pastes are made of: cut-outs by class, in a stable order, and backgrounds."""
+class Composition:
+    """A scene before it is photographed: RGB (S, S, 3) and mask (S, S) uint8, its cut-out and background."""
 
-    cutouts: dict[str, list[Cutout]]
-    backgrounds: list[Background]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paste:
-    """A finished paste: JPEG bytes, visible mask (S, S) uint8, its cut-out and background, factor columns."""
-
-    encoded: bytes
+    rgb: Pixels
     mask: Pixels
     cutout: Cutout
     background: Background
-    factors: dict[str, Any]
 
 
-def compose(assets: Assets, config: SynthesisConfig, label: str, rng: np.random.Generator) -> Paste:
-    """Make one paste of a class."""
-    choices = assets.cutouts[label]
-    cutout = choices[rng.integers(len(choices))]
-    background = assets.backgrounds[rng.integers(len(assets.backgrounds))]
-    canvas = _crop(background.pixels, config.size_px, rng)
-    num_behind = _lay_clutter(canvas, assets, config, rng)
-    aspect = cutout.levels[0].shape[1] / cutout.levels[0].shape[0]
-    arrangement, placements = arrange(config, aspect, rng)
-    mask = _lay_product(canvas, cutout, placements, rng)
-    occluder, occlusion = _occlude(canvas, mask, assets, config, rng)
-    exposure = choose_exposure(config, rng)
-    picture = expose(canvas, exposure, rng)
-    first = placements[-1]
-    factors = {
-        "f_arrangement": arrangement,
-        "f_copies": len(placements),
-        "f_scale": first.scale,
-        "f_rotation_deg": first.rotation_deg,
-        "f_background": background.kind,
-        "f_clutter": num_behind,
-        "f_occluder": occluder,
-        "f_occlusion": occlusion,
-        "f_light": exposure.gain,
-        "f_warmth": float(np.log(exposure.cast[0] / exposure.cast[2])),
-        "f_blur_px": exposure.blur_px,
-        "f_noise": exposure.noise,
-    }
-    encoded = encode_jpeg(picture, exposure.jpeg_quality)
-    return Paste(encoded=encoded, mask=mask, cutout=cutout, background=background, factors=factors)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What every step of one composition needs."""
+
+    assets: Assets
+    config: PastesConfig
+    factors: FactorDraw
+    cutout: Cutout
+    layout: Layout
+    look: Look
 
 
-def _crop(pixels: Pixels, size_px: int, rng: np.random.Generator) -> Pixels:
-    """A square of the background, mirrored half of the time, scaled to the frame."""
-    short = min(pixels.shape[:2])
-    side = int(short * rng.uniform(0.6, 1.0))
-    top, left = rng.integers(pixels.shape[0] - side + 1), rng.integers(pixels.shape[1] - side + 1)
-    part = pixels[top : top + side, left : left + side]
-    if rng.random() < 0.5:
-        part = part[:, ::-1]
-    return np.asarray(cv2.resize(np.ascontiguousarray(part), (size_px, size_px), interpolation=cv2.INTER_LINEAR))
+def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, factors: FactorDraw) -> Composition:
+    """Compose one paste of a class, a frame of `size_px` pixels; what was drawn becomes factor columns."""
+    rng, choices = factors.rng, assets.cutouts[label]
+    cutout, number = choices[int(rng.integers(len(choices)))], int(rng.integers(len(assets.backgrounds)))
+    layout = arrange(config, cutout, factors)
+    look = _draw_look(config, size_px, factors)
+    factors.note("background", assets.backgrounds[number].kind)
+    canvas = crop_ground(assets.grounds[number], size_px, rng)
+    strength = factors.uniform("harmonise", 0.0, config.harmonise)
+    scales = [variant.scale * size_px for variant in layout.variants]
+    fitted = harmonise(cutout, canvas, strength, sides_px=(min(scales), max(scales)))
+    scene = _Scene(assets=assets, config=config, factors=factors, cutout=fitted, layout=layout, look=look)
+    canvas = _draw_ground(scene, canvas)
+    gripped = _lay_product(scene, canvas)
+    canvas, covered = _cover(scene, canvas)
+    occlusion = 1 - (1 - gripped) * (1 - covered)
+    factors.note("occlusion", occlusion)
+    factors.note("visible", _visible(scene, canvas, occlusion))
+    rgb = _metered(cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB))
+    mask = np.asarray(cv2.LUT(cv2.extractChannel(canvas, 3), _SIXTEENTHS))
+    return Composition(rgb=rgb, mask=mask, cutout=cutout, background=assets.backgrounds[number])
 
 
-def _lay_clutter(canvas: Pixels, assets: Assets, config: SynthesisConfig, rng: np.random.Generator) -> int:
-    """Lay other products, of any class, on the canvas; returns how many."""
-    if rng.random() >= config.clutter_probability:
-        return 0
-    number = int(rng.integers(2, 7))
-    for _ in range(number):
-        placement = _anywhere(rng, float(rng.uniform(0.2, 0.6)))
-        warped = warp(_any_cutout(assets, rng), placement, config.size_px)
-        if warped is not None:
-            cast_shadow(canvas, *warped, shift=(0, 2), strength=0.4)
-            lay_over(canvas, *warped)
-    return number
-
-
-def _lay_product(canvas: Pixels, cutout: Cutout, placements: list[Placement], rng: np.random.Generator) -> Pixels:
-    """Lay the product's copies on the canvas, each a little differently lit, and return their mask."""
-    size_px = canvas.shape[0]
-    mask = np.zeros((size_px, size_px), np.uint8)
-    reach, strength = size_px * float(rng.uniform(0.0, 0.06)), float(rng.uniform(0.2, 0.75))
-    angle = float(rng.uniform(0, np.pi))
-    shift = round(reach * np.cos(angle)), round(reach * np.sin(angle))
-    for placement in placements:
-        warped = warp(cutout, placement, size_px)
-        if warped is None:
-            continue
-        layer, region = warped
-        layer = _relight(layer, rng)
-        cast_shadow(canvas, layer, region, shift=shift, strength=strength)
-        mask[region] = np.maximum(mask[region], lay_over(canvas, layer, region))
-    return mask
-
-
-def _relight(layer: Pixels, rng: np.random.Generator) -> Pixels:
-    """Light on one copy that falls off over it; coverage stays as it is."""
-    coarse = np.clip(160 * rng.normal(0.95, 0.13, (2, 2)), 72, 208).astype(np.uint8)
-    falls = cv2.resize(coarse, (layer.shape[1], layer.shape[0]))
-    alpha = cv2.extractChannel(layer, 3)
-    lit = cv2.multiply(layer, cv2.cvtColor(falls, cv2.COLOR_GRAY2RGBA), scale=1 / 160)
-    lit = cv2.min(lit, cv2.merge([alpha] * 4))  # premultiplied colour never exceeds coverage
-    return np.asarray(cv2.insertChannel(alpha, lit, 3))
-
-
-def _occlude(
-    canvas: Pixels, mask: Pixels, assets: Assets, config: SynthesisConfig, rng: np.random.Generator
-) -> tuple[Occluder, float]:
-    """Cover part of the product, in canvas and mask; returns by what, and the share of the product hidden."""
-    if rng.random() >= config.occlusion_probability:
-        return "none", 0.0
-    kind: Occluder = ("product", "hand", "bar")[rng.choice(3, p=[0.35, 0.4, 0.25])]
-    full = slice(0, config.size_px), slice(0, config.size_px)
-    if kind == "product":
-        warped = warp(_any_cutout(assets, rng), _anywhere(rng, float(rng.uniform(0.2, 0.5))), config.size_px)
-        if warped is None:
-            return "none", 0.0
-        layer, region = warped
-    else:
-        layer, region = (draw_hand if kind == "hand" else draw_bar)(config.size_px, rng), full
-    left = mask.copy()
-    left[region] = cv2.multiply(mask[region], 255 - layer[..., 3], scale=1 / 255)
-    seen = float(mask.sum(dtype=np.int64))
-    hidden = 1 - float(left.sum(dtype=np.int64)) / seen if seen else 0.0
-    if hidden > _MOST_HIDDEN:
-        return "none", 0.0
-    cast_shadow(canvas, layer, region, shift=(1, 2), strength=0.4)
-    lay_over(canvas, layer, region)
-    mask[:] = left
-    return kind, hidden
-
-
-def _any_cutout(assets: Assets, rng: np.random.Generator) -> Cutout:
-    labels = list(assets.cutouts)
-    choices = assets.cutouts[labels[rng.integers(len(labels))]]
-    return choices[rng.integers(len(choices))]
-
-
-def _anywhere(rng: np.random.Generator, scale: float) -> Placement:
-    return Placement(
-        centre=(float(rng.uniform(0, 1)), float(rng.uniform(0, 1))),
-        scale=scale,
-        rotation_deg=float(rng.normal(0, 20)),
-        mirrored=bool(rng.random() < 0.5),
-        shifts=np.zeros((4, 2), np.float32),
+def _draw_look(config: PastesConfig, size_px: int, factors: FactorDraw) -> Look:
+    """Light and edges that all copies of the product share."""
+    rng = factors.rng
+    reach, angle = size_px * float(rng.uniform(0.0, 0.035)), math.pi * float(rng.random())
+    soft = bool(rng.random() < config.edge_probability)
+    factors.note("edge_px", int(soft))
+    return Look(
+        size_px=size_px,
+        shadow_px=(round(reach * math.cos(angle)), round(reach * math.sin(angle))),
+        shadow=factors.uniform("shadow", *config.shadow),
+        edge_px=int(soft),
+        falloff=_FALLOFF,
+        rng=rng,
     )
+
+
+def _draw_ground(scene: _Scene, canvas: Pixels) -> Pixels:
+    """The background with other products on it, as often as configured; a heap's neighbours come with the heap."""
+    rng, kind = scene.factors.rng, scene.layout.kind
+    if rng.random() >= scene.config.clutter_probability:
+        scene.factors.note("behind", "background")
+        if kind in ("row", "heap"):
+            darken(canvas, float(rng.uniform(0.08, 0.45)))
+        return canvas
+    behind = pick(*BEHIND[kind], rng)
+    scene.factors.note("behind", behind)
+    if kind == "heap":
+        return canvas
+    plain = replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(0, 1), shadow=0.0 if behind == "shelves" else 0.5)
+    return draw_behind(canvas, behind, scene.cutout.label, scene.assets, plain)
+
+
+def _lay_product(scene: _Scene, canvas: Pixels) -> float:
+    """Lay the product's copies on the canvas, in place; returns the share of them that a holding hand hides."""
+    look = scene.look
+    if scene.layout.kind == "heap":
+        _lay_heap(scene, canvas)
+    elif scene.layout.kind == "held":
+        return _lay_held(scene, canvas)
+    else:
+        draw_copies(canvas, scene.cutout, scene.layout, look)
+        for height in scene.layout.shelves:
+            draw_shelf_edge(canvas, round(height * look.size_px), scene.factors.rng)
+    return 0.0
+
+
+def _lay_heap(scene: _Scene, canvas: Pixels) -> None:
+    """A heap over the whole frame, or up to a crate's wall with another heap beyond."""
+    rng, look = scene.factors.rng, scene.look
+    if scene.factors.columns["f_behind"] == "background":
+        draw_copies(canvas, scene.cutout, scene.layout, look)
+        return
+    line, plain = draw_line(rng), replace(scene.look, edge_px=0, falloff=0.0)
+    darken(canvas, 0.3)
+    draw_heap(canvas, scene.assets.other(scene.cutout.label, rng), plain, beyond(line))
+    draw_copies(canvas, scene.cutout, scene.layout, look, line=line)
+    lay(canvas, draw_wall(look, rng, line), 0, 0)
+
+
+def _lay_held(scene: _Scene, canvas: Pixels) -> float:
+    """The product in a hand; returns the share of it that fingers hide."""
+    placement, look, size = scene.layout.variants[0], scene.look, scene.look.size_px
+    x, y = placement.x * size, placement.y * size
+    width = placement.scale * size * min(scene.cutout.aspect, 1.0) * placement.squeeze
+    behind, front = grip(look, width=width, turn_deg=placement.rotation_deg, centre=(x, y))
+    lay(canvas, behind, 0, 0)
+    draw_copies(canvas, scene.cutout, scene.layout, look)
+    whole = _amount(canvas)
+    lay(canvas, front, 0, 0)
+    return 1 - _amount(canvas) / whole if whole else 0.0
+
+
+def _cover(scene: _Scene, canvas: Pixels) -> tuple[Pixels, float]:
+    """The canvas with part of the product covered, as often as configured, and the share hidden.
+
+    How much is to be hidden is drawn first, so that it can be aimed at; of a few places the nearest is taken.
+    """
+    share, factors, whole = scene.config.occlusion_probability, scene.factors, _amount(canvas)
+    wanted = factors.uniform("occlusion", _MOST_HIDDEN * (1 - 1 / share), _MOST_HIDDEN) if share else 0.0
+    factors.note("occluder", "hand" if scene.layout.kind == "held" else "none")
+    if wanted <= 0 or not whole:
+        return canvas, 0.0
+    best, nearest = canvas, 0.0
+    target = _target(scene, wanted * whole / (255 * canvas.shape[0] ** 2))
+    for _ in range(_TRIES):
+        trial, kind = canvas.copy(), pick(OCCLUDERS, OCCLUDER_SHARES, factors.rng)
+        lay(trial, *_occluder(scene, kind, target))
+        hidden = 1 - _amount(trial) / whole
+        if hidden <= _MOST_HIDDEN and abs(hidden - wanted) < abs(nearest - wanted):
+            best, nearest = trial, hidden
+            factors.note("occluder", kind)
+        if abs(nearest - wanted) < _NEAR:
+            break
+    return best, nearest
+
+
+def _target(scene: _Scene, area: float) -> Target:
+    """What to cover: the lone product, or copies anywhere in the frame."""
+    spot = scene.layout.variants[0]
+    x, y = (spot.x, spot.y) if spot.pinned else scene.factors.rng.uniform(0.1, 0.9, 2).tolist()
+    return Target(x, y, area)
+
+
+def _occluder(scene: _Scene, kind: Occluder, target: Target) -> tuple[Sprite, float, float]:
+    """Something that covers the product, and where it goes."""
+    rng, look = scene.factors.rng, replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(1, 2), shadow=0.4)
+    if kind == "product":
+        return draw_other(scene.assets, scene.cutout.label, look, target)
+    draw = {"hand": draw_hand, "bar": draw_bar, "tag": draw_tag}[kind]
+    return draw(look, rng, target), 0.0, 0.0
+
+
+def _visible(scene: _Scene, canvas: Pixels, occlusion: float) -> float:
+    """Share of the product that the picture shows: of a lone one also what the frame cuts off counts as hidden."""
+    if not scene.layout.variants[0].pinned:
+        return 1 - occlusion
+    placement, level = scene.layout.variants[0], scene.cutout.levels[-1]
+    zoom = placement.scale * scene.look.size_px / max(level.shape[:2])
+    whole = cv2.sumElems(level)[3] * zoom**2 * placement.squeeze
+    return min(1.0, _amount(canvas) / whole) if whole else 0.0
+
+
+def _metered(rgb: Pixels) -> Pixels:
+    """The picture with its mean brightness drawn near to a middle one, as a phone meters; linear, clipped at white."""
+    mean = max(sum(cv2.mean(rgb)[:3]) / 3, 1.0)
+    gain = min(max((_METERED / mean) ** _METERED_SHARE, 0.6), 1.8)
+    return np.asarray(cv2.convertScaleAbs(rgb, alpha=gain))
+
+
+def _amount(canvas: Pixels) -> float:
+    return float(cv2.sumElems(canvas)[3])

@@ -1,57 +1,65 @@
 """Cuts products out of their catalogue pictures and says which cut-outs a person should look at.
 
-A renderer's mask or real transparency is taken as it is. On white, the background is what a flood fill
-reaches from the border; elsewhere GrabCut guesses. Edges are soft, and their colour comes from within the
-product, so that no white fringe shows on a dark background.
+A renderer's mask or real transparency is taken as it is; elsewhere the picture is segmented, by Detent or by
+the user's own model. What cannot be used is reported, never pasted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import cv2
 import numpy as np
 
 from components.core.errors import DataError
-from components.synthesis.pictures import Pixels, bounding_box, decode
+from components.synthesis.pastes.doubts import DoubtfulCutout, doubts, unusable
+from components.synthesis.pastes.mattes import build_levels, soften
+from components.synthesis.pastes.segmentation import Segmenter, segment
+from components.synthesis.pastes.shapes import Shape, measure
+from components.synthesis.pictures import Pixels, decode
 from components.synthesis.shards import Row
 
-_WHITE = 238  # darkest channel value that still counts as studio white
-_LEAST_SHARE, _LARGEST_SHARE = 0.03, 0.97
-_GRABCUT_ROUNDS = 3
+_LEAST_HEIGHT_M, _LARGEST_HEIGHT_M = 0.001, 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutout:
-    """A product without its background: premultiplied RGBA, full size first, then halved time and again."""
+    """A product without its background: premultiplied RGBA, full size first, then halved time and again.
+
+    `height_m` is the real height of the upright product where the catalogue knows it; `doubts` are reasons for
+    a person to look at it.
+    """
 
     sample_id: str
     label: str
     group: str
     licence: str | None
     levels: tuple[Pixels, ...]
+    height_m: float | None = None
+    shape: Shape = field(default_factory=Shape)
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def aspect(self) -> float:
+        """Width by height."""
+        height, width = self.levels[0].shape[:2]
+        return float(width / height)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtfulCutout:
-    """A catalogue picture that was left out, and why."""
+def cut_out(row: Row, *, size_px: int, segmenter: Segmenter | None = None) -> Cutout | DoubtfulCutout:
+    """The cut-out of a catalogue row (columns of the manifest), its longer side at most `size_px` pixels.
 
-    sample_id: str
-    label: str
-    reason: str
-
-
-def cut_out(row: Row, *, size_px: int) -> Cutout | DoubtfulCutout:
-    """The cut-out of a catalogue row (columns of the manifest), its longer side at most `size_px` pixels."""
+    `f_height_m`, where there is such a column, is the product's real height.
+    """
     sample, label = str(row["sample_id"]), str(row["label"])
     try:
-        picture = decode(row["image"], name=f"sample {sample}", max_side_px=size_px * 2)
-        alpha = _given_mask(row, picture, size_px)
+        picture, alpha = _covered(row, size_px, segmenter)
+        height_m = _height_m(row.get("f_height_m"))
     except DataError as error:
         return DoubtfulCutout(sample_id=sample, label=label, reason=str(error))
-    if alpha is None:
-        alpha = _segment(picture)
-    reason = _doubt(alpha)
+    reason = unusable(alpha)
     if reason:
         return DoubtfulCutout(sample_id=sample, label=label, reason=reason)
     return Cutout(
@@ -59,8 +67,55 @@ def cut_out(row: Row, *, size_px: int) -> Cutout | DoubtfulCutout:
         label=label,
         group=str(row.get("group") or sample),
         licence=row.get("licence"),
-        levels=_levels(picture, alpha, size_px),
+        levels=build_levels(picture[..., :3], alpha, size_px=size_px),
+        height_m=height_m,
+        shape=measure(alpha),
+        doubts=doubts(alpha),
     )
+
+
+def list_doubts(cutouts: Iterable[Cutout]) -> list[DoubtfulCutout]:
+    """The cut-outs that are used and yet should be looked at."""
+    return [
+        DoubtfulCutout(sample_id=item.sample_id, label=item.label, reason="; ".join(item.doubts), used=True)
+        for item in cutouts
+        if item.doubts
+    ]
+
+
+def draw_doubts(rows: Sequence[Row], doubtful: Sequence[DoubtfulCutout], path: Path, *, size_px: int = 160) -> Path:
+    """Draw a sheet (PNG at `path`) for a person: each doubtful picture, its background magenta, and the reason.
+
+    `rows` are the catalogue's; those that are not doubtful are passed over. Pictures that cannot be decoded
+    come as an empty cell. Returns the path.
+    """
+    from components.synthesis.pastes.doubt_sheet import draw_sheet
+
+    found = {str(row["sample_id"]): row for row in rows}
+    cells = [(item, _shown(found.get(item.sample_id), size_px)) for item in doubtful]
+    return draw_sheet(cells, path)
+
+
+def _shown(row: Row | None, size_px: int) -> Pixels | None:
+    """RGB with magenta where the cut-out is empty, or None where there is nothing to show."""
+    if row is None:
+        return None
+    try:
+        picture, alpha = _covered(row, size_px, None)
+    except DataError:
+        return None
+    share = alpha[..., None] / 255
+    return np.asarray(picture[..., :3] * share + np.array([255, 0, 255]) * (1 - share)).astype(np.uint8)
+
+
+def _covered(row: Row, size_px: int, segmenter: Segmenter | None) -> tuple[Pixels, Pixels]:
+    """The picture RGBA and its coverage (H, W); DataError when there is none."""
+    picture = decode(row["image"], name=f"sample {row['sample_id']}", max_side_px=size_px * 2)
+    alpha = _given_mask(row, picture, size_px)
+    if alpha is None:
+        rgb = np.ascontiguousarray(picture[..., :3])
+        alpha = soften(segment(rgb)) if segmenter is None else segmenter(rgb)
+    return picture, alpha
 
 
 def _given_mask(row: Row, picture: Pixels, size_px: int) -> Pixels | None:
@@ -75,70 +130,10 @@ def _given_mask(row: Row, picture: Pixels, size_px: int) -> Pixels | None:
     return alpha if (alpha < 128).mean() > 0.01 else None
 
 
-def _segment(picture: Pixels) -> Pixels:
-    """Coverage (H, W) uint8 of the product: by flood fill on white, by GrabCut on anything else."""
-    rgb = np.ascontiguousarray(picture[..., :3])
-    pale = rgb.min(axis=2)
-    border = np.concatenate([pale[0], pale[-1], pale[:, 0], pale[:, -1]])
-    solid = _flood(pale) if (border >= _WHITE).mean() >= 0.6 else _grab(rgb)
-    solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    # the blurred edge is pulled inwards, because the outermost pixels hold a share of the background
-    soft = cv2.GaussianBlur(solid, (0, 0), 0.9).astype(np.float32)
-    return np.asarray(np.clip((soft - 90) * (255 / 150), 0, 255), np.uint8)
-
-
-def _flood(pale: Pixels) -> Pixels:
-    """255 where no way over near-white pixels leads to the border."""
-    white = np.pad((pale >= _WHITE).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(white, None, (0, 0), 2)
-    return np.where(white[1:-1, 1:-1] == 2, 0, 255).astype(np.uint8)
-
-
-def _grab(rgb: Pixels) -> Pixels:
-    height, width = rgb.shape[:2]
-    inset_x, inset_y = max(1, width // 25), max(1, height // 25)
-    if min(height, width) < 8:
-        return np.full((height, width), 255, np.uint8)
-    mask = np.zeros((height, width), np.uint8)
-    cv2.setRNGSeed(0)
-    frame = (inset_x, inset_y, width - 2 * inset_x, height - 2 * inset_y)
-    cv2.grabCut(rgb, mask, frame, np.zeros((1, 65)), np.zeros((1, 65)), _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_RECT)
-    return np.where((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD), 255, 0).astype(np.uint8)
-
-
-def _doubt(alpha: Pixels) -> str | None:
-    share = float((alpha > 127).mean())
-    if share < _LEAST_SHARE:
-        return f"its cut-out is almost empty: {share:.1%} of the picture, at least {_LEAST_SHARE:.0%} expected"
-    if share > _LARGEST_SHARE:
-        return f"its cut-out fills the picture: {share:.1%}, at most {_LARGEST_SHARE:.0%} expected"
-    return None
-
-
-def _levels(picture: Pixels, alpha: Pixels, size_px: int) -> tuple[Pixels, ...]:
-    """Premultiplied RGBA cropped to the product, scaled to `size_px` at most, with its halvings."""
-    left, top, right, bottom = bounding_box(alpha)
-    crop = (slice(max(top - 1, 0), bottom + 1), slice(max(left - 1, 0), right + 1))
-    coverage = alpha[crop].astype(np.float32) / 255
-    colour = _despill(picture[crop][..., :3].astype(np.float32), coverage)
-    layer = np.dstack([colour * coverage[..., None], coverage * 255]).round().astype(np.uint8)
-    shrink = min(1.0, size_px / max(layer.shape[:2]))
-    levels = [_resized(layer, shrink)]
-    while max(levels[-1].shape[:2]) > 24:
-        levels.append(_resized(levels[-1], 0.5))
-    return tuple(levels)
-
-
-def _despill(colour: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """Edge pixels take the colour of the nearest inner ones, weighted by distance."""
-    inner = cv2.erode((coverage > 0.9).astype(np.float32), np.ones((3, 3), np.uint8))
-    near = cv2.GaussianBlur(inner, (0, 0), 2.0)
-    spread = cv2.GaussianBlur(colour * inner[..., None], (0, 0), 2.0) / np.maximum(near, 1e-4)[..., None]
-    keep = (inner > 0) | (near < 1e-3)  # far from any inner pixel (thin legs) the own colour is all there is
-    return np.where(keep[..., None], colour, spread)
-
-
-def _resized(layer: Pixels, factor: float) -> Pixels:
-    height, width = layer.shape[:2]
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA)) if factor < 1 else layer
+def _height_m(value: object) -> float | None:
+    """The height in metres; DataError when it is no length that a product can have."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, int | float) or not _LEAST_HEIGHT_M <= value <= _LARGEST_HEIGHT_M:
+        raise DataError(f"f_height_m must lie within [{_LEAST_HEIGHT_M}, {_LARGEST_HEIGHT_M}] metres, got {value!r}")
+    return float(value)

@@ -1,6 +1,14 @@
-"""Lays warped cut-outs and other shapes over a canvas, in 8-bit arithmetic on the touched region alone."""
+"""Turns cut-outs into sprites and lays them on a canvas, in 8-bit arithmetic on the touched region alone.
+
+A canvas is (S, S, 4) uint8: RGB, and in the fourth plane how much of each pixel is the product. A sprite is a
+factor and a summand for each of the four, `canvas = canvas * keep / 255 + add`: what it covers, the shadow that
+it casts and the mask are one multiplication and one sum. A sprite is made once and laid many times.
+"""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,48 +17,94 @@ from components.synthesis.pastes.arrangement import Placement
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pictures import Pixels
 
-Region = tuple[slice, slice]
+_LEAST_LIT_PX = 30  # on smaller copies uneven light does not show
+_Triple = tuple[float, float, float]
+_Map = tuple[_Triple, _Triple, _Triple]
 
 
-def warp(cutout: Cutout, placement: Placement, size_px: int) -> tuple[Pixels, Region] | None:
-    """The cut-out as premultiplied RGBA where it falls on the frame, and that region; None outside."""
-    level = _level(cutout, placement.scale * size_px)
-    corners = _corners(level.shape[1] / level.shape[0], placement, size_px)
-    low = np.maximum(np.floor(corners.min(axis=0)) - 1, 0).astype(int)
-    high = np.minimum(np.ceil(corners.max(axis=0)) + 2, size_px).astype(int)
-    if (high - low < 2).any():
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sprite:
+    """What laying it does to each pixel; `left` and `top` lie relative to the middle of the copy."""
+
+    keep: Pixels
+    add: Pixels
+    left: int
+    top: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the sprites of one scene share: frame, shadow (pixels, darkness), softness of edges, uneven light.
+
+    With an `rng`, each sprite is lit unevenly, with log factors spread by `falloff`.
+    """
+
+    size_px: int
+    shadow_px: tuple[int, int] = (0, 0)
+    shadow: float = 0.0
+    edge_px: int = 0
+    falloff: float = 0.0
+    rng: np.random.Generator | None = None
+
+
+def cut_sprite(cutout: Cutout, placement: Placement, look: Look) -> Sprite | None:
+    """The cut-out as seen with the placement; None where less than two pixels of it would be left."""
+    level = _level(cutout, placement.scale * look.size_px)
+    mapping = _mapping(cutout.aspect, level, placement, look.size_px)
+    reach = max(2, round(placement.scale * look.size_px / 14)) if look.shadow else 0
+    window = _window(_corners(mapping, level), placement, look.size_px, reach)
+    left, top, right, bottom = window
+    if right - left < 2 or bottom - top < 2:
         return None
-    height, width = level.shape[:2]
-    source = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - np.float32(0.5)
-    mapping = cv2.getPerspectiveTransform(source, corners - low.astype(np.float32))
-    size = int(high[0] - low[0]), int(high[1] - low[1])
-    layer = cv2.warpPerspective(level, mapping, size, flags=cv2.INTER_LINEAR)
-    return layer, (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+    layer = _drawn(level, mapping, window)
+    if look.edge_px:
+        layer = _softened(layer, look.edge_px)
+    if look.rng is not None and look.falloff and right - left > _LEAST_LIT_PX:
+        layer = _lit(layer, look.falloff, look.rng)
+    return as_sprite(layer, look, reach, corner=(left, top))
 
 
-def lay_over(canvas: Pixels, layer: Pixels, region: Region) -> Pixels:
-    """Blend premultiplied RGBA over a region of the RGB canvas, in place; returns its coverage."""
+def as_sprite(layer: Pixels, look: Look, reach: int = 0, *, corner: tuple[int, int] = (0, 0)) -> Sprite:
+    """A premultiplied RGBA layer as a sprite with its shadow, blurred over `reach` pixels."""
     alpha = cv2.extractChannel(layer, 3)
-    part = canvas[region]
-    left = cv2.multiply(part, cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-    canvas[region] = cv2.add(left, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
-    return alpha
+    left = cv2.bitwise_not(alpha)
+    shaded = left
+    if look.shadow and reach:
+        shade = cv2.blur(cv2.blur(_shifted(alpha, *look.shadow_px), (reach, reach)), (reach, reach))
+        light = cv2.convertScaleAbs(shade, alpha=-look.shadow, beta=255.0)
+        shaded = cv2.multiply(left, light, scale=1 / 255)
+    return Sprite(keep=cv2.merge([shaded, shaded, shaded, left]), add=layer, left=corner[0], top=corner[1])
 
 
-def cast_shadow(canvas: Pixels, layer: Pixels, region: Region, *, shift: tuple[int, int], strength: float) -> None:
-    """Darken the canvas where the layer's blurred coverage falls, shifted by (x, y) pixels, in place."""
-    size_px, (rows, columns) = canvas.shape[0], region
-    reach = max(2, (columns.stop - columns.start + rows.stop - rows.start) // 16)
-    top, left = max(rows.start + shift[1] - reach, 0), max(columns.start + shift[0] - reach, 0)
-    bottom, right = min(rows.stop + shift[1] + reach, size_px), min(columns.stop + shift[0] + reach, size_px)
-    if bottom <= top or right <= left:
-        return
-    offset = np.asarray([[1, 0, columns.start + shift[0] - left], [0, 1, rows.start + shift[1] - top]], np.float32)
-    shade = cv2.warpAffine(cv2.extractChannel(layer, 3), offset, (right - left, bottom - top), flags=cv2.INTER_NEAREST)
-    shade = cv2.blur(cv2.blur(shade, (reach, reach)), (reach, reach))
-    light = cv2.cvtColor(cv2.convertScaleAbs(shade, alpha=-strength, beta=255.0), cv2.COLOR_GRAY2RGB)
-    area = (slice(top, bottom), slice(left, right))
-    canvas[area] = cv2.multiply(canvas[area], light, scale=1 / 255)
+def trimmed(layer: Pixels) -> tuple[Pixels, tuple[int, int]]:
+    """A layer for the whole frame cut to what is not empty, with a margin for shadows, and its left top corner."""
+    left, top, width, height = cv2.boundingRect(cv2.extractChannel(layer, 3))
+    margin = layer.shape[0] // 20
+    left, top, right, bottom = max(left - margin, 0), max(top - margin, 0), left + width + margin, top + height + margin
+    return np.ascontiguousarray(layer[top:bottom, left:right]), (left, top)
+
+
+def unlabelled(sprite: Sprite) -> Sprite:
+    """The sprite made, in place, that of something which is not the product: it adds nothing to the mask."""
+    cv2.insertChannel(np.zeros(sprite.add.shape[:2], np.uint8), sprite.add, 3)
+    return sprite
+
+
+def lay(canvas: Pixels, sprite: Sprite, x: float, y: float) -> None:
+    """Lay a sprite on the canvas, in place, with the middle of the copy at (x, y) pixels."""
+    keep, add = sprite.keep, sprite.add
+    height, width = keep.shape[:2]
+    left, top = round(x) + sprite.left, round(y) + sprite.top
+    right, bottom = left + width, top + height
+    if left < 0 or top < 0 or right > canvas.shape[1] or bottom > canvas.shape[0]:
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, canvas.shape[1]), min(bottom, canvas.shape[0])
+        if x0 >= x1 or y0 >= y1:
+            return
+        keep, add = keep[y0 - top : y1 - top, x0 - left : x1 - left], add[y0 - top : y1 - top, x0 - left : x1 - left]
+        left, top, right, bottom = x0, y0, x1, y1
+    part = canvas[top:bottom, left:right]
+    cv2.multiply(part, keep, part, 1 / 255)
+    cv2.add(part, add, part)
 
 
 def _level(cutout: Cutout, side_px: float) -> Pixels:
@@ -62,13 +116,77 @@ def _level(cutout: Cutout, side_px: float) -> Pixels:
     return chosen
 
 
-def _corners(aspect: float, placement: Placement, size_px: int) -> np.ndarray:
+def _mapping(aspect: float, level: Pixels, placement: Placement, size_px: int) -> _Map:
+    """The 3 x 3 map from the level's pixels to pixels of the frame, relative to the middle of the copy."""
+    height, width = level.shape[:2]
     side = placement.scale * size_px
-    half = np.asarray([side * min(aspect, 1.0), side * min(1 / aspect, 1.0)], np.float32) / 2
-    unit = np.asarray([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
-    points = unit * half + placement.shifts * half * 2
-    if placement.mirrored:
-        points = points[[1, 0, 3, 2]]
-    angle = np.radians(placement.rotation_deg)
-    turn = np.asarray([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
-    return (points @ turn.T + np.asarray(placement.centre, np.float32) * size_px).astype(np.float32)
+    wide, high = side * min(aspect, 1.0) * placement.squeeze, side * min(1 / aspect, 1.0)
+    across, down = (-wide if placement.mirrored else wide) / width, high / height
+    along, upward = placement.keystone[0] / width, placement.keystone[1] / height
+    middle_x, middle_y = width / 2 - 0.5, height / 2 - 0.5
+    angle = math.radians(placement.rotation_deg)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return (
+        (cosine * across, -sine * down, -cosine * across * middle_x + sine * down * middle_y),
+        (sine * across, cosine * down, -sine * across * middle_x - cosine * down * middle_y),
+        (along, upward, 1 - along * middle_x - upward * middle_y),
+    )
+
+
+def _corners(mapping: _Map, level: Pixels) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the level where the map takes it."""
+    height, width = level.shape[:2]
+    (a, b, c), (d, e, f), (g, h, i) = mapping
+    xs, ys = [], []
+    for u, v in ((-0.5, -0.5), (width - 0.5, -0.5), (-0.5, height - 0.5), (width - 0.5, height - 0.5)):
+        depth = g * u + h * v + i
+        xs.append((a * u + b * v + c) / depth)
+        ys.append((d * u + e * v + f) / depth)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _window(
+    corners: tuple[float, float, float, float], placement: Placement, size_px: int, reach: int
+) -> tuple[int, int, int, int]:
+    """The whole pixels of a copy and its shadow, cut to what any place of its middle in the frame can show."""
+    grow = 1 + reach
+    left, top = math.floor(corners[0]) - grow, math.floor(corners[1]) - grow
+    right, bottom = math.ceil(corners[2]) + grow, math.ceil(corners[3]) + grow
+    if not placement.pinned:  # its middle may lie half a frame beyond the frame
+        far = size_px + size_px // 2
+        return max(left, -far), max(top, -far), min(right, far), min(bottom, far)
+    x, y = round(placement.x * size_px), round(placement.y * size_px)
+    return max(left, -x), max(top, -y), min(right, size_px - x), min(bottom, size_px - y)
+
+
+def _drawn(level: Pixels, mapping: _Map, window: tuple[int, int, int, int]) -> Pixels:
+    left, top, right, bottom = window
+    (a, b, c), (d, e, f), (g, h, i) = mapping
+    moved = np.array(
+        ((a - left * g, b - left * h, c - left * i), (d - top * g, e - top * h, f - top * i), (g, h, i)), np.float64
+    )
+    return np.asarray(cv2.warpPerspective(level, moved, (right - left, bottom - top), flags=cv2.INTER_LINEAR))
+
+
+def _softened(layer: Pixels, edge_px: int) -> Pixels:
+    """The layer with its edge thinned out over some pixels; what lies deeper stays as it is."""
+    size = 2 * edge_px + 1
+    alpha = cv2.blur(cv2.extractChannel(layer, 3), (size, size), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.multiply(layer, cv2.merge([alpha] * 4), scale=1 / 255))
+
+
+def _lit(layer: Pixels, falloff: float, rng: np.random.Generator) -> Pixels:
+    """Light on one copy that falls off over it; it only takes light, so that colour never exceeds coverage."""
+    coarse = (np.exp(-falloff * np.abs(rng.standard_normal((2, 2)))) * 255).astype(np.uint8)
+    field = cv2.cvtColor(cv2.resize(coarse, layer.shape[1::-1]), cv2.COLOR_GRAY2RGBA)  # coverage is multiplied by one
+    return np.asarray(cv2.multiply(layer, field, scale=1 / 255))
+
+
+def _shifted(alpha: Pixels, right: int, down: int) -> Pixels:
+    """Coverage moved by whole pixels within its window, nothing coming in."""
+    if not right and not down:
+        return alpha
+    height, width = alpha.shape
+    part = alpha[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
+    edges = max(down, 0), max(-down, 0), max(right, 0), max(-right, 0)
+    return np.asarray(cv2.copyMakeBorder(part, *edges, cv2.BORDER_CONSTANT)) if part.size else np.zeros_like(alpha)

@@ -1,52 +1,158 @@
-"""Draws what comes between the camera and a product: a hand, a shelf's edge, another product."""
+"""Makes what comes between the camera and a product: a hand, a crate's or shelf's edge, a price tag, more products."""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
 
+from components.synthesis.pastes.hands import NUM_HANDS, SIDE_PX, SLOT_PX, Part, hand
+from components.synthesis.pastes.layers import Look, Sprite, as_sprite, trimmed, unlabelled
 from components.synthesis.pictures import Pixels
 
-Occluder = Literal["none", "product", "hand", "bar"]
+Occluder = Literal["product", "hand", "bar", "tag"]
+OCCLUDERS: tuple[Occluder, ...] = get_args(Occluder)
+OCCLUDER_SHARES = (0.35, 0.3, 0.23, 0.12)
+_Map = tuple[tuple[float, float, float], tuple[float, float, float]]
+_MOST_HAND = 1.5  # of a hand's picture, as share of the frame
+Line = tuple[float, float, float]  # (x, y) is beyond where x * line[0] + y * line[1] > line[2], in shares of the frame
 
 
-def draw_hand(size_px: int, rng: np.random.Generator) -> Pixels:
-    """Premultiplied RGBA (size, size, 4): a forearm and fingers that reach in from below or from a side."""
-    layer = np.zeros((size_px, size_px, 4), np.uint8)
-    tone = rng.uniform(0.35, 1.0)
-    skin = np.asarray([225, 172, 140], np.float32) * np.float32(tone)
-    root = np.array([rng.choice([-0.1, 1.1]), rng.uniform(0.6, 1.1)]) * size_px
-    palm = np.array([rng.uniform(0.25, 0.75), rng.uniform(0.65, 0.95)]) * size_px
-    width = size_px * rng.uniform(0.14, 0.24)
-    _limb(layer, root, palm, width, skin)
-    toward = rng.uniform(-0.9, 0.9)
-    for finger in range(4):
-        start = palm + np.array([(finger - 1.5) * width * 0.28, -width * 0.1])
-        angle = -np.pi / 2 + toward + (finger - 1.5) * 0.12
-        end = start + np.array([np.cos(angle), np.sin(angle)]) * width * rng.uniform(0.9, 1.4)
-        _limb(layer, start, end, width * 0.26, skin * np.float32(0.82))
-        _limb(layer, start, end, width * 0.20, skin * np.float32(rng.uniform(0.92, 1.05)))
-    return np.asarray(cv2.blur(layer, (3, 3)))
+class Target(NamedTuple):
+    """What an occluder is to cover: around a place, about so much of the frame's area (shares of the frame)."""
+
+    x: float
+    y: float
+    area: float
+
+    def near(self, rng: np.random.Generator, size_px: int) -> tuple[float, float]:
+        """A place in pixels, not far from the middle of the target."""
+        spread = 0.12 + 0.3 * math.sqrt(self.area)
+        return (self.x + spread * float(rng.normal())) * size_px, (self.y + spread * float(rng.normal())) * size_px
 
 
-def draw_bar(size_px: int, rng: np.random.Generator) -> Pixels:
-    """Premultiplied RGBA (size, size, 4): a strip across the frame, as a shelf's edge or a crate's rim."""
-    layer = np.zeros((size_px, size_px, 4), np.uint8)
-    middle, angle = rng.uniform([0.0, 0.6], [1.0, 1.0]) * size_px, rng.normal(0, 0.12)
-    if rng.random() < 0.25:
-        middle, angle = rng.uniform(0.0, 1.0, 2) * size_px, angle + np.pi / 2
-    along = np.array([np.cos(angle), np.sin(angle)]) * size_px * 2
-    colour = np.float32(rng.uniform(40, 235)) + rng.uniform(-25, 25, 3).astype(np.float32)
-    width = size_px * rng.uniform(0.05, 0.16)
-    _limb(layer, middle - along, middle + along, width, colour)
-    _limb(layer, middle - along, middle + along, width * 0.5, colour * np.float32(rng.uniform(0.7, 1.1)))
-    return layer
+def draw_hand(look: Look, rng: np.random.Generator, target: Target) -> Sprite:
+    """A hand that reaches in, as a sprite for the whole frame."""
+    size = look.size_px
+    chosen, zoom = hand(int(rng.integers(NUM_HANDS))), 0.25 + 1.3 * math.sqrt(target.area)
+    mirrored, turn = bool(rng.random() < 0.5), float(rng.uniform(-50, 30))
+    placed = _placed(zoom * size / SIDE_PX, turn, mirrored, target.near(rng, size))
+    return _laid(chosen.whole, placed, look, reach=max(2, size // 32))
 
 
-def _limb(layer: Pixels, start: np.ndarray, end: np.ndarray, width: float, colour: np.ndarray) -> None:
-    """A thick line with round ends, fully opaque, in place."""
+def grip(look: Look, *, width: float, turn_deg: float, centre: tuple[float, float]) -> tuple[Sprite, Sprite]:
+    """A hand around a product of a width and a turn at a centre, in pixels: what lies behind it and in front."""
+    rng, size = look.rng, look.size_px
+    assert rng is not None, "a grip is drawn at random"
+    chosen = hand(int(rng.integers(NUM_HANDS)))
+    zoom = min(width / SLOT_PX, _MOST_HAND * size / SIDE_PX)
+    placed = _placed(zoom, turn_deg + float(rng.normal(0, 6)), bool(rng.random() < 0.25), centre)
+    behind = _laid(chosen.behind, placed, look, reach=0)
+    return behind, _laid(chosen.front, placed, look, reach=max(2, size // 40))
+
+
+def draw_bar(look: Look, rng: np.random.Generator, target: Target) -> Sprite:
+    """A strip across the frame, as a shelf's edge or a crate's rim."""
+    angle = float(rng.normal(0, 0.12)) + (math.pi / 2 if rng.random() < 0.25 else 0.0)
+    width = min(0.35, max(0.04, target.area * float(rng.uniform(0.9, 1.5))))
+    return _strip(look, rng, target.near(rng, look.size_px), (angle, width))
+
+
+def draw_wall(look: Look, rng: np.random.Generator, line: Line) -> Sprite:
+    """The rim of a crate's wall along a line."""
+    off = line[2] - (line[0] + line[1]) / 2  # of the line from the frame's middle, along its normal
+    x, y = 0.5 + off * line[0], 0.5 + off * line[1]
+    angle = math.atan2(line[1], line[0]) + math.pi / 2
+    return _strip(look, rng, (x * look.size_px, y * look.size_px), (angle, float(rng.uniform(0.04, 0.12))))
+
+
+def draw_tag(look: Look, rng: np.random.Generator, target: Target) -> Sprite:
+    """A price tag or a label with lines of print."""
+    size = look.size_px
+    layer = np.zeros((size, size, 4), np.uint8)
+    centre, turn, flat = np.array(target.near(rng, size)), float(rng.normal(0, 10)), float(rng.uniform(1.3, 1.9))
+    side = size * max(0.12, math.sqrt(target.area))
+    wide, high = side * flat, side / flat
+    paper = np.array([(245, 245, 240), (250, 225, 60), (220, 40, 40), (40, 90, 200)])[rng.integers(4)]
+    _field(layer, centre, (wide, high), turn, paper)
+    ink = np.array([25, 25, 25]) if paper.mean() > 120 else np.array([250, 250, 250])
+    angle = math.radians(turn)
+    down = np.array([-math.sin(angle), math.cos(angle)])
+    for row, share in enumerate(rng.uniform(0.3, 0.8, 3).tolist()):
+        at = centre + down * high * (row - 1) * 0.27
+        _field(layer, at, (wide * share, high * (0.16 if row else 0.08)), turn, ink)
+    return _covering(layer, look, reach=max(2, size // 40))
+
+
+def draw_shelf_edge(canvas: Pixels, top: int, rng: np.random.Generator) -> None:
+    """The front edge of a shelf from row `top` downwards, with price tags, on the canvas in place."""
+    size = canvas.shape[0]
+    high = max(2, round(size * float(rng.uniform(0.03, 0.07))))
+    first, last = max(0, top), min(size, top + high)
+    if first >= last:
+        return
+    canvas[first:last] = (*np.clip(_plastic(rng) * 0.9, 0, 255).astype(int).tolist(), 0)
+    canvas[first : first + 1, :, :3] = np.uint8(235) if rng.random() < 0.5 else np.uint8(30)
+    for left in rng.integers(0, size, int(rng.integers(0, 4))).tolist():
+        canvas[first:last, left : left + 2 * high] = (240, 238, 228, 0)
+        canvas[first + 1 : last : 2, left + 1 : left + high] = (60, 55, 50, 0)
+
+
+def _strip(look: Look, rng: np.random.Generator, middle: tuple[float, float], course: tuple[float, float]) -> Sprite:
+    """A strip through a point in pixels; its course is an angle in radians and a width as share of the frame."""
+    size, colour = look.size_px, _plastic(rng)
+    across, along = math.cos(course[0]), math.sin(course[0])
+    point, way, width = np.array(middle), np.array([across, along]) * size * 2, course[1] * size
+    layer = np.zeros((size, size, 4), np.uint8)
+    for share, tone, shift in ((1.0, 0.7, 0.0), (0.75, 1.0, -0.08), (0.2, 1.2, -0.3)):
+        off = np.array([-along, across]) * shift * width
+        _line(layer, point - way - off, point + way - off, share * width, colour * tone)
+    return _covering(layer, look, reach=max(2, size // 32))
+
+
+def _covering(layer: Pixels, look: Look, *, reach: int) -> Sprite:
+    """A layer for the whole frame as a sprite that is not the product."""
+    part, corner = trimmed(layer)
+    return unlabelled(as_sprite(part, look, reach, corner=corner))
+
+
+def _placed(zoom: float, turn_deg: float, mirrored: bool, centre: tuple[float, float]) -> _Map:
+    """The map that puts the middle of a hand's slot at the centre."""
+    angle, middle = math.radians(turn_deg), SIDE_PX / 2
+    across, down, side = zoom * math.cos(angle), zoom * math.sin(angle), -1 if mirrored else 1
+    return (
+        (side * across, -down, centre[0] - side * across * middle + down * middle),
+        (side * down, across, centre[1] - side * down * middle - across * middle),
+    )
+
+
+def _laid(part: Part, placed: _Map, look: Look, *, reach: int) -> Sprite:
+    """A hand's part where the map takes it, cut to the frame, as a sprite that is not the product."""
+    (a, b, c), (d, e, f) = placed
+    c, f = c + a * part.left + b * part.top, f + d * part.left + e * part.top
+    high, wide = part.layer.shape[:2]
+    left, top = math.floor(c + min(a * wide, 0) + min(b * high, 0)), math.floor(f + min(d * wide, 0) + min(e * high, 0))
+    right, bottom = c + max(a * wide, 0) + max(b * high, 0), f + max(d * wide, 0) + max(e * high, 0)
+    left, top = max(left - 1 - reach, 0), max(top - 1 - reach, 0)
+    right, bottom = min(math.ceil(right) + 1 + reach, look.size_px), min(math.ceil(bottom) + 1 + reach, look.size_px)
+    moved, size = np.array(((a, b, c - left), (d, e, f - top))), (max(right - left, 1), max(bottom - top, 1))
+    return unlabelled(as_sprite(cv2.warpAffine(part.layer, moved, size), look, reach, corner=(left, top)))
+
+
+def _plastic(rng: np.random.Generator) -> np.ndarray:
+    """Colours of crates and shelves: black, grey, white, green, brown."""
+    base = np.array([(28, 28, 30), (120, 120, 122), (215, 215, 210), (40, 90, 50), (140, 100, 60)])[rng.integers(5)]
+    return np.asarray(base * float(rng.uniform(0.7, 1.2)), np.float64)
+
+
+def _line(layer: Pixels, start: np.ndarray, end: np.ndarray, width: float, colour: np.ndarray) -> None:
     rgba = (*np.clip(colour, 0, 255).tolist(), 255.0)
     ends = [(int(point[0]), int(point[1])) for point in (start, end)]
     cv2.line(layer, ends[0], ends[1], rgba, max(1, int(width)), cv2.LINE_AA)
+
+
+def _field(layer: Pixels, centre: np.ndarray, size: tuple[float, float], turn: float, colour: np.ndarray) -> None:
+    corners = cv2.boxPoints(((float(centre[0]), float(centre[1])), size, turn)).astype(np.int32)
+    cv2.fillConvexPoly(layer, corners, (*colour.astype(float).tolist(), 255.0), cv2.LINE_AA)

@@ -5,7 +5,7 @@ import pytest
 
 from components.core.errors import DataError
 from components.core.manifest import write_shard
-from components.synthesis.backgrounds import load_backgrounds
+from components.synthesis.backgrounds import load_backgrounds, sort_backgrounds
 from components.synthesis.pictures import encode_png
 
 
@@ -44,10 +44,17 @@ def test_a_photo_that_cannot_be_decoded_is_named(tmp_path):
         load_backgrounds(manifest_of(tmp_path, good, b"text"), size_px=32, seed=0)
 
 
-def test_without_photos_rooms_shelves_and_tabletops_are_drawn(tmp_path):
+def test_without_photos_rooms_shelves_tabletops_and_streets_are_drawn(tmp_path):
     drawn = load_backgrounds(None, size_px=48, seed=5)
-    assert {b.kind for b in drawn} == {"room", "shelf", "tabletop"}
+    assert {b.kind for b in drawn} == {"room", "shelf", "tabletop", "street"}
     assert all(min(b.pixels.shape[:2]) >= 48 and b.pixels.std() > 3 for b in drawn)
     again = load_backgrounds(manifest_of(tmp_path), size_px=48, seed=5)
     assert [b.sample_id for b in again] == [b.sample_id for b in drawn]
     assert load_backgrounds(None, size_px=48, seed=6)[0].sample_id != drawn[0].sample_id
+
+
+def test_photos_that_cannot_be_decoded_are_sorted_out(tmp_path):
+    good = encode_png(np.zeros((40, 40, 3), np.uint8))
+    kept, faults = sort_backgrounds(manifest_of(tmp_path, good, b"text"), size_px=32, seed=0)
+    assert [item.sample_id for item in kept] == ["0" * 32]
+    assert "cannot be decoded" in faults["0" * 31 + "1"]

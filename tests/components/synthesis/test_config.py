@@ -10,10 +10,13 @@ from components.synthesis.config import SynthesisConfig
 @pytest.mark.parametrize(
     ("section", "named"),
     [
-        ({"scale": [1.2, 0.4]}, "scale must rise"),
-        ({"light": [0.0, 1.0]}, "light must rise"),
-        ({"jpeg_quality": [5, 90]}, "jpeg_quality must rise"),
-        ({"heap_probability": 0.7, "row_probability": 0.4}, "together must not exceed 1"),
+        ({"pastes": {"scale": [1.2, 0.4]}}, "scale must rise"),
+        ({"renders": {"elevation_deg": [0.0, 100.0]}}, "elevation_deg must rise"),
+        ({"camera": {"jpeg_quality": [5, 90]}}, "jpeg_quality must rise"),
+        ({"pastes": {"heap_probability": 0.7, "row_probability": 0.4}}, "must not exceed 1 together"),
+        ({"aims": [{"share": 0.7, "classes": ["a"]}, {"share": 0.7, "classes": ["b"]}]}, "must not exceed 1 together"),
+        ({"wrap_shapes": {"milk": "ball"}}, "carton"),
+        ({"heap_probability": 0.1}, "unknown parameter 'heap_probability', known here: aims"),
         ({"num_per_class": 0}, "num_per_class"),
         ({"size": 64}, "unknown parameter 'size'"),
     ],

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from components.synthesis.pastes.cutouts import Cutout, DoubtfulCutout, cut_out
+from components.core.errors import DataError
+from components.synthesis.pastes.cutouts import Cutout, cut_out, list_doubts
+from components.synthesis.pastes.doubts import DoubtfulCutout
 from components.synthesis.pictures import encode_png
 
 
@@ -100,6 +102,45 @@ def test_a_picture_that_cannot_be_decoded_is_reported():
     found = cut_out({"sample_id": "abc", "label": "pear", "image": {"bytes": b"text", "path": None}}, size_px=50)
     assert isinstance(found, DoubtfulCutout)
     assert "abc" in found.reason
+
+
+def test_a_users_model_is_used_and_its_failure_reported():
+    pixels, inside = disc((200, 60, 20), (250, 120, 160))
+    row = {"sample_id": "s", "label": "pear", "image": {"bytes": encode_png(pixels), "path": None}}
+    found = cut_out(row, size_px=100, segmenter=lambda rgb: np.where(inside, 255, 0).astype(np.uint8))
+    assert isinstance(found, Cutout)
+    assert (found.levels[0][..., 3] == 255).sum() == inside.sum()
+
+    def broken(rgb: np.ndarray) -> np.ndarray:
+        raise DataError("no weights")
+
+    failed = cut_out(row, size_px=100, segmenter=broken)
+    assert isinstance(failed, DoubtfulCutout)
+    assert failed.reason == "no weights"
+
+
+def test_a_doubtful_mask_is_used_and_listed():
+    pixels, _ = disc((200, 60, 20), (255, 255, 255))
+    mask = np.zeros((100, 100), np.uint8)
+    mask[10:40, 10:40] = mask[60:90, 60:90] = 255
+    found = cut(pixels, mask=encode_png(mask))
+    assert isinstance(found, Cutout)
+    (listed,) = list_doubts([found])
+    assert listed.used and "2 pieces" in listed.reason
+
+
+@pytest.mark.parametrize(("height_m", "known"), [(0.24, 0.24), (None, None), (float("nan"), None), (1, 1.0)])
+def test_a_real_height_is_kept(height_m, known):
+    found = cut(disc((200, 60, 20), (255, 255, 255))[0], f_height_m=height_m)
+    assert isinstance(found, Cutout)
+    assert found.height_m == known
+
+
+@pytest.mark.parametrize("height_m", [0.0, -1.0, 1e6, float("inf"), "tall"])
+def test_a_height_that_no_product_has_is_reported(height_m):
+    found = cut(disc((200, 60, 20), (255, 255, 255))[0], f_height_m=height_m)
+    assert isinstance(found, DoubtfulCutout)
+    assert "f_height_m" in found.reason
 
 
 def test_levels_halve_and_stay_premultiplied():

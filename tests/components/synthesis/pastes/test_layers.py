@@ -1,67 +1,120 @@
-"""Warping puts a cut-out where its placement says; laying it over changes covered pixels alone."""
+"""A sprite puts a cut-out where its placement says; laying it changes covered and shadowed pixels alone."""
 
+import cv2
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.synthesis.pastes.arrangement import Placement
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.pastes.layers import cast_shadow, lay_over, warp
+from components.synthesis.pastes.layers import Look, as_sprite, cut_sprite, lay, trimmed, unlabelled
+
+
+def cutout(layer: np.ndarray) -> Cutout:
+    return Cutout(sample_id="s", label="box", group="g", licence=None, levels=(layer, layer[::2, ::2].copy()))
 
 
 def square(side: int = 40) -> Cutout:
-    layer = np.zeros((side, side, 4), np.uint8)
-    layer[...] = (200, 100, 50, 255)
-    levels = (layer, layer[::2, ::2].copy())
-    return Cutout(sample_id="s", label="box", group="g", licence=None, levels=levels)
+    return cutout(np.full((side, side, 4), (200, 100, 50, 255), np.uint8))
 
 
-def placed(x: float = 0.5, y: float = 0.5, scale: float = 0.5, turn: float = 0.0) -> Placement:
-    shifts = np.zeros((4, 2), np.float32)
-    return Placement(centre=(x, y), scale=scale, rotation_deg=turn, mirrored=False, shifts=shifts)
+def laid(placement: Placement, look: Look, *, ground: int = 0, source: Cutout | None = None) -> np.ndarray:
+    size = look.size_px
+    canvas = np.full((size, size, 4), (ground, ground, ground, 0), np.uint8)
+    sprite = cut_sprite(source or square(), placement, look)
+    if sprite is not None:
+        lay(canvas, sprite, placement.x * size, placement.y * size)
+    return canvas
 
 
-def test_an_upright_square_lands_in_the_middle():
-    canvas = np.zeros((80, 80, 3), np.uint8)
-    layer, region = warp(square(), placed(), 80)
-    alpha = lay_over(canvas, layer, region)
-    assert alpha.shape == layer.shape[:2]
-    assert (canvas[24:56, 24:56] == (200, 100, 50)).all()
+def test_an_upright_square_lands_in_the_middle_and_its_mask_with_it():
+    canvas = laid(Placement(scale=0.5), Look(size_px=80))
+    assert (canvas[22:58, 22:58] == (200, 100, 50, 255)).all()
     assert not canvas[:18].any()
     assert not canvas[:, 62:].any()
 
 
 def test_off_the_frame_there_is_nothing():
-    assert warp(square(), placed(x=2.0), 80) is None
+    assert not laid(Placement(scale=0.5, x=2.0, pinned=True), Look(size_px=80)).any()
+    assert not laid(Placement(scale=0.5, x=2.0), Look(size_px=80)).any()
 
 
-@given(st.floats(-0.3, 1.3), st.floats(-0.3, 1.3), st.floats(0.1, 1.5), st.floats(-180, 180))
-def test_regions_stay_within_the_frame(x, y, scale, turn):
-    warped = warp(square(), placed(x, y, scale, turn), 64)
-    if warped is not None:
-        layer, (rows, columns) = warped
-        assert 0 <= rows.start < rows.stop <= 64
-        assert 0 <= columns.start < columns.stop <= 64
-        assert layer.shape == (rows.stop - rows.start, columns.stop - columns.start, 4)
+@given(
+    st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0.1, 1.6), st.floats(-180, 180), st.floats(0, 0.4),
+    st.floats(0, 6.2), st.booleans(),
+)  # fmt: skip
+def test_a_pinned_sprite_shows_what_an_unpinned_one_shows(x, y, scale, turn, keystone, angle, mirrored):
+    slant = (keystone * np.cos(angle), keystone * np.sin(angle))
+    placement = Placement(scale=scale, x=x, y=y, rotation_deg=turn, mirrored=mirrored, keystone=slant)
+    look = Look(size_px=48)
+    free, pinned = (laid(each, look) for each in (placement, placement._replace(pinned=True)))
+    assert np.abs(free.astype(int) - pinned).max() <= 8  # OpenCV rounds positions within each window
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(-30, 90), st.integers(-30, 90))
+def test_laying_is_the_formula_wherever_the_sprite_falls(seed, x, y):
+    rng = np.random.default_rng(seed)
+    layer = rng.integers(0, 256, (21, 17, 4), np.uint8)
+    canvas = rng.integers(0, 256, (64, 64, 4), np.uint8)
+    sprite, before = as_sprite(layer, Look(size_px=64)), canvas.copy()
+    lay(canvas, sprite, x, y)
+    wide = np.zeros((264, 264, 4), np.int32)
+    keep = np.full(wide.shape, 255, np.int32)
+    wide[100 + y : 121 + y, 100 + x : 117 + x], keep[100 + y : 121 + y, 100 + x : 117 + x] = sprite.add, sprite.keep
+    frame = slice(100, 164)
+    expected = np.minimum(np.rint(before * keep[frame, frame] / 255) + wide[frame, frame], 255)
+    assert np.abs(canvas - expected).max() <= 1
 
 
 def test_a_mirrored_product_is_mirrored():
-    layer = np.zeros((40, 40, 4), np.uint8)
-    layer[...] = (0, 0, 0, 255)
+    layer = np.full((40, 40, 4), (0, 0, 0, 255), np.uint8)
     layer[:, :20, 0] = 255
-    cutout = Cutout(sample_id="s", label="box", group="g", licence=None, levels=(layer,))
-    sides = []
-    for mirrored in (False, True):
-        shifts = np.zeros((4, 2), np.float32)
-        place = Placement(centre=(0.5, 0.5), scale=1.0, rotation_deg=0.0, mirrored=mirrored, shifts=shifts)
-        warped, _ = warp(cutout, place, 40)
-        sides.append(bool(warped[20, 5, 0] > warped[20, 35, 0]))
-    assert sides == [True, False]
+    plain, mirrored = (
+        laid(Placement(scale=1.0, mirrored=flag, pinned=True), Look(size_px=40), source=cutout(layer))
+        for flag in (False, True)
+    )
+    assert plain[20, 5, 0] > plain[20, 35, 0]
+    assert mirrored[20, 5, 0] < mirrored[20, 35, 0]
 
 
-def test_shadows_darken_beside_the_product_and_leave_the_rest():
-    canvas = np.full((80, 80, 3), 200, np.uint8)
-    cast_shadow(canvas, *warp(square(), placed(), 80), shift=(6, 6), strength=0.6)
-    assert canvas[40, 40, 0] < 120
-    assert canvas[62, 62, 0] < 200
-    assert (canvas[:12] == 200).all()
+def test_shadows_darken_beside_the_product_and_leave_the_rest_and_the_mask():
+    look = Look(size_px=80, shadow_px=(5, 5), shadow=0.7)
+    canvas = laid(Placement(scale=0.5, pinned=True), look, ground=200)
+    plain = laid(Placement(scale=0.5, pinned=True), Look(size_px=80), ground=200)
+    assert canvas[62, 62, 0] < 190
+    assert canvas[17, 17, 0] == canvas[72, 72, 0] == 200
+    assert (canvas[..., 3] == plain[..., 3]).all()
+
+
+def test_soft_edges_thin_out_the_rim_and_keep_the_inside():
+    sharp, soft = (laid(Placement(scale=0.5), Look(size_px=80, edge_px=px)) for px in (0, 1))
+    assert (soft[26:54, 26:54] == sharp[26:54, 26:54]).all()
+    assert soft[..., 3].sum() < sharp[..., 3].sum()
+
+
+def test_uneven_light_takes_light_and_no_coverage():
+    plain = laid(Placement(scale=0.8), Look(size_px=80))
+    lit = laid(Placement(scale=0.8), Look(size_px=80, falloff=0.5, rng=np.random.default_rng(0)))
+    assert (lit[..., 3] == plain[..., 3]).all()
+    assert (lit[..., :3] <= plain[..., :3]).all()
+    assert lit[40, 40, 0] < 190
+
+
+def test_what_is_no_product_covers_the_mask_and_adds_nothing_to_it():
+    canvas = np.full((80, 80, 4), 255, np.uint8)
+    sprite = cut_sprite(square(), Placement(scale=0.5), Look(size_px=80))
+    assert sprite is not None
+    lay(canvas, unlabelled(sprite), 40, 40)
+    assert canvas[40, 40].tolist() == [200, 100, 50, 0]
+    assert canvas[5, 5].tolist() == [255] * 4
+
+
+def test_trimming_loses_nothing():
+    layer = np.zeros((100, 100, 4), np.uint8)
+    cv2.circle(layer, (70, 30), 12, (9, 9, 9, 255), -1)
+    part, (left, top) = trimmed(layer)
+    assert part.shape[0] < 50
+    back = np.zeros_like(layer)
+    back[top : top + part.shape[0], left : left + part.shape[1]] = part
+    assert (back == layer).all()
+    trimmed(np.zeros((20, 20, 4), np.uint8))  # an empty layer is a layer, too

@@ -1,0 +1,64 @@
+"""Draws the factors of one image and remembers each as a manifest column, within the ranges that an aim gives.
+
+A factor is anything that varies between images and has a name: azimuth, light, scale, pile size. Generators draw
+all of them here, so that every one becomes an `f_*` column, can slice the gate, and can be aimed at.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+Range = tuple[float, float]
+
+
+class FactorDraw:
+    """One image's factors; `aimed` narrows the range of a number, by its name without the `f_`."""
+
+    def __init__(self, rng: np.random.Generator, aimed: Mapping[str, Range] | None = None) -> None:
+        self.rng = rng
+        self._aimed = dict(aimed or {})
+        self.columns: dict[str, float | int | str] = {}
+
+    def uniform(self, name: str, low: float, high: float) -> float:
+        """A number between the bounds, or within the part of an aimed range that lies between them."""
+        start, stop = self._narrowed(name, low, high)
+        value = start + (stop - start) * float(self.rng.random())
+        self.columns[f"f_{name}"] = value
+        return value
+
+    def log_uniform(self, name: str, low: float, high: float) -> float:
+        """A positive number whose logarithm is uniform between the bounds."""
+        start, stop = self._narrowed(name, low, high)
+        value = start * math.exp(float(self.rng.random()) * math.log(stop / start))
+        self.columns[f"f_{name}"] = value
+        return value
+
+    def count(self, name: str, low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+        start, stop = self._narrowed(name, low, high)
+        first, last = int(np.ceil(start)), int(np.floor(stop))
+        value = int(self.rng.integers(first, max(first, last) + 1))
+        self.columns[f"f_{name}"] = value
+        return value
+
+    def choice(self, name: str, options: Sequence[str], shares: Sequence[float] | None = None) -> str:
+        """One of the options, by their shares."""
+        steps = list(itertools.accumulate([1.0] * len(options) if shares is None else shares))
+        place = float(self.rng.random()) * steps[-1]
+        value = next((option for option, step in zip(options, steps, strict=True) if place < step), options[-1])
+        self.columns[f"f_{name}"] = value
+        return value
+
+    def note(self, name: str, value: float | int | str) -> None:
+        """Remember a factor that follows from others, such as the visible share."""
+        self.columns[f"f_{name}"] = value
+
+    def _narrowed(self, name: str, low: float, high: float) -> Range:
+        if name not in self._aimed:
+            return low, high
+        start, stop = (min(max(float(bound), low), high) for bound in self._aimed[name])
+        return start, max(start, stop)

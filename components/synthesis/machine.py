@@ -1,0 +1,50 @@
+"""Says what bits depend on beside the recipe: the kind of processor, and the versions of what computes.
+
+It is part of the recipe, so that shards of two kinds of machine never stand in one folder as if they were alike,
+and so that an image that comes out otherwise can be explained.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = ("numpy", "opencv-python-headless", "pillow")
+_TRACERS = ("mitsuba", "trimesh")
+_VECTOR_UNITS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile")
+
+
+def made_with(*, traces: bool) -> dict[str, str]:
+    """The processor's kind and the versions of the packages; with `traces`, of the ray tracer and its back end too."""
+    found = {"processor": _processor(), **{name: _version(name) for name in _PACKAGES}}
+    if traces:
+        from components.synthesis.renders.backends import choose_backend
+
+        found |= {"tracer": choose_backend().name, **{name: _version(name) for name in _TRACERS}}
+    return found
+
+
+def differences(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What has changed since, one phrase each."""
+    names = sorted({*then, *now})
+    return [f"{name} {then.get(name)} then, {now.get(name)} now" for name in names if then.get(name) != now.get(name)]
+
+
+@cache
+def _processor() -> str:
+    """The architecture and those of its vector units that libraries choose their arithmetic by."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+    return " ".join([platform.machine(), *(name for name in _VECTOR_UNITS if name in flags)])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,95 @@
+"""Rows are complete, the same alone as in their shard, as far as they depend on seed and place; aims are followed."""
+
+import io
+import json
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.core import manifest
+from components.core.digests import sample_id
+from components.core.errors import ConfigError
+from components.synthesis.aims import Aim
+from components.synthesis.backgrounds import Background
+from components.synthesis.pastes.cutouts import Cutout, cut_out
+from components.synthesis.pastes.pasting import PasteSettings, PastingJob
+from components.synthesis.pastes.surroundings import gather
+from components.synthesis.pictures import bounding_box, encode_png
+from components.synthesis.shards import fill_shards
+
+HOSTILE = "../../päron'; DROP\n🍐"
+
+
+def product(label: str, colour: tuple[int, int, int]) -> Cutout:
+    pixels = np.full((60, 60, 3), 255, np.uint8)
+    cv2.circle(pixels, (30, 30), 20, colour, -1)
+    row = {"sample_id": label, "label": label, "image": {"bytes": encode_png(pixels), "path": None}, "licence": "CC0"}
+    result = cut_out(row, size_px=48)
+    assert isinstance(result, Cutout)
+    return result
+
+
+def job(seed: int = 1, **changes: object) -> PastingJob:
+    cutouts = {label: [product(label, colour)] for label, colour in ((HOSTILE, (90, 160, 40)), ("plum", (90, 20, 90)))}
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    grounds = [Background(sample_id="b", kind="photo", licence="MIT", pixels=pixels)]
+    settings = PasteSettings(size_px=48, **changes)  # type: ignore[arg-type]
+    return PastingJob(
+        assets=gather(cutouts, grounds), settings=settings, seed=seed, recipe="d" * 64, num_images=21, rows_per_shard=8
+    )
+
+
+def test_rows_are_complete():
+    rows = [row for shard in range(3) for row in job().rows(shard)]
+    assert len(rows) == 21
+    assert [row["label"] for row in rows[:2]] == [HOSTILE, "plum"]
+    for place, row in enumerate(rows):
+        data = row["image"]["bytes"]
+        mask = cv2.imdecode(np.frombuffer(row["mask"], np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert Image.open(io.BytesIO(data)).size == mask.shape == (48, 48)
+        assert row["sample_id"] == sample_id(data)
+        assert row["box"] == bounding_box(mask)
+        assert row["parents"] == [row["label"], "b"]
+        assert row["licence"] == "CC0; MIT"
+        assert json.loads(row["recipe"]) == {
+            "generator": "detent.pastes", "version": 2, "seed": 1, "recipe": "d" * 64, "shard": place // 8,
+            "index": place % 8,
+        }  # fmt: skip
+        assert row.keys() >= {"f_scale", "f_occlusion", "f_exposure_ev", "f_blur_px", "f_background"}
+    assert manifest.table_from_rows(rows).num_rows == 21
+
+
+def test_shards_of_all_kinds_of_rows_agree_on_their_columns(tmp_path):
+    fill_shards(tmp_path, job(), recipe={"seed": 1}, num_shards=job().num_shards, title="")
+    assert manifest.read(tmp_path).num_rows == 21
+
+
+def test_a_row_alone_is_the_row_of_its_shard_also_in_another_process():
+    whole, again = job().rows(1), pickle.loads(pickle.dumps(job()))  # noqa: S301 - as worker processes do
+    assert [again.row(1, index) for index in (5, 0, 7, 5)] == [whole[index] for index in (5, 0, 7, 5)]
+
+
+def test_seeds_and_places_differ():
+    ids = [row["sample_id"] for seed in (1, 2) for shard in (0, 1) for row in job(seed).rows(shard)]
+    assert len(set(ids)) == len(ids) == 32
+
+
+def test_nothing_lies_beyond_the_last_shard():
+    assert len(job().rows(2)) == 5
+    assert job().rows(3) == []
+
+
+def test_aims_are_followed():
+    aim = Aim(share=1.0, classes=("plum",), ranges={"pile_size": (4, 9), "exposure_ev": (0.1, 0.2)})
+    for row in job(aims=(aim,)).rows(0):
+        assert row["label"] == "plum"
+        assert 4 <= row["f_pile_size"] <= 9
+        assert 0.1 <= row["f_exposure_ev"] <= 0.2
+
+
+def test_an_aim_at_a_factor_that_is_not_drawn_is_an_error():
+    with pytest.raises(ConfigError, match="nonsense"):
+        job(aims=(Aim(share=1.0, ranges={"nonsense": (0, 1)}),)).rows(0)

@@ -1,0 +1,167 @@
+"""One story for every engine: the same bytes, a failed shard tried again, the hopeless one named, a kill survived."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from components.core.errors import ConfigError, DataError, StateError, UnavailableError
+from components.synthesis.engines import WorkerLostError, open_engine, run_shards
+from components.synthesis.shards import Row, fill_shards, row_rng
+
+needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra detent[dask] is not installed")
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra detent[ray] is not installed")
+clusters = [pytest.param("dask", marks=needs_dask), pytest.param("ray", marks=needs_ray)]
+# of the clusters' own code
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws numbers; each shard in `faults` goes wrong as many times as it says, counted by files in `marks`."""
+
+    marks: Path
+    faults: dict[int, tuple[str, int]]
+
+    def rows(self, shard: int) -> list[Row]:
+        kind, times = self.faults.get(shard, ("", 0))
+        before = len(list(self.marks.glob(f"{shard}-*")))
+        (self.marks / f"{shard}-{before}").touch()
+        if before < times:
+            if kind == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError("a hiccup")
+        return [{"sample_id": f"{int(row_rng(5, shard, i).integers(2**62)):032x}"} for i in range(3)]
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    (tmp_path / "marks").mkdir()
+    return tmp_path / "marks"
+
+
+@pytest.fixture(autouse=True)
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETENT_WORKERS", "2")
+
+
+def fill(out: Path, job: Drawing) -> dict[str, bytes]:
+    fill_shards(out, job, recipe={"seed": 5}, num_shards=6, title="drawing")
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> dict[str, bytes]:
+    (tmp_path / "plain").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DETENT_WORKERS", "1")
+        return fill(tmp_path / "expected", Drawing(marks=tmp_path / "plain", faults={}))
+
+
+@pytest.mark.parametrize("engine", ["local", *clusters])
+def test_every_engine_gives_the_bytes_of_one_process_in_spite_of_a_failure_and_a_kill(
+    engine: str, tmp_path: Path, marks: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETENT_ENGINE", engine)
+    job = Drawing(marks=marks, faults={1: ("hiccup", 2), 4: ("kill", 1)})
+    assert fill(tmp_path / "out", job) == expected
+    assert len(list(marks.glob("1-*"))) == 3
+    assert len(list(marks.glob("4-*"))) >= 2
+
+
+class Scripted:
+    """An engine that fails as the script says: for each shard, what its tries raise, one after the other.
+
+    A lost worker takes all that are in flight with it, as a broken pool of processes does.
+    """
+
+    def __init__(self, script: dict[int, list[Exception]], width: int = 3) -> None:
+        self.width, self.script, self.tries = width, script, Counter[int]()
+        self.flying: list[int] = []
+        self.most = 0
+
+    def submit(self, shard: int) -> int:
+        self.tries[shard] += 1
+        self.flying.append(shard)
+        self.most = max(self.most, len(self.flying))
+        return shard
+
+    def wait(self, handles: Collection[int]) -> Collection[int]:
+        assert sorted(handles) == sorted(self.flying)
+        self.lost = any(isinstance(e, WorkerLostError) for shard in self.flying for e in self.script.get(shard, [])[:1])
+        return list(self.flying) if self.lost else [self.flying[0]]
+
+    def result(self, handle: int) -> pa.Table:
+        self.flying.remove(handle)
+        fault = next(iter(self.script.get(handle, [])), None)
+        if fault is not None:
+            self.script[handle].pop(0)
+            raise fault
+        if self.lost:
+            raise WorkerLostError
+        return pa.table({"shard": [handle]})
+
+
+def test_failed_shards_are_tried_again_and_the_engine_is_kept_busy() -> None:
+    engine = Scripted({1: [OSError("a hiccup")] * 2, 4: [WorkerLostError()]})
+    assert sorted(shard for shard, _ in run_shards(engine, range(8))) == list(range(8))
+    assert (engine.most, engine.tries[1], engine.tries[4]) == (3, 3, 2)
+
+
+def test_a_hopeless_shard_is_named_and_those_done_before_are_kept() -> None:
+    done = []
+    with pytest.raises(StateError, match=r"shard 2 failed 3 times, at last with OSError: a hiccup.*run again"):
+        for shard, _ in run_shards(Scripted({2: [OSError("a hiccup")] * 3}), range(6)):
+            done.append(shard)
+    assert set(done) >= {0, 1}
+
+
+def test_only_the_culprit_is_blamed_for_a_lost_worker() -> None:
+    """Three are in flight each time; the other two are taken along and yet may fail no more than their own times."""
+    script = {0: [WorkerLostError()] * 3, 1: [OSError()] * 2, 2: [OSError()] * 2}
+    assert sorted(shard for shard, _ in run_shards(Scripted(dict(script)), range(5))) == list(range(5))
+    with pytest.raises(StateError, match="shard 0 failed 3 times"):
+        list(run_shards(Scripted({0: [WorkerLostError()] * 4}), range(5)))
+
+
+def test_what_trying_again_cannot_mend_is_not_tried_again() -> None:
+    engine = Scripted({3: [DataError("the mesh of chair.glb has no faces")] * 2})
+    with pytest.raises(DataError, match=r"shard 3: the mesh of chair\.glb has no faces"):
+        list(run_shards(engine, range(5)))
+    assert engine.tries[3] == 1
+
+
+@pytest.mark.parametrize("setting", ["spark", "local:2", "", "Ray"])
+def test_an_unknown_engine_names_the_known_ones(setting: str, marks: Path) -> None:
+    with pytest.raises(ConfigError, match="allowed: local, dask"):
+        open_engine(setting, Drawing(marks=marks, faults={}), workers=1).__enter__()
+
+
+@needs_dask
+def test_a_cluster_that_does_not_answer_is_named(marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.synthesis.clusters._TIMEOUT_S", 1)
+    with (
+        pytest.raises(UnavailableError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
+        open_engine("dask:tcp://127.0.0.1:1", Drawing(marks=marks, faults={}), workers=1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("name", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_an_engine_that_is_not_installed_says_how_to_get_it(
+    name: str, module: str, marks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with (
+        pytest.raises(UnavailableError, match=rf"pip install 'detent\[{name}\]'"),
+        open_engine(name, Drawing(marks=marks, faults={}), workers=1),
+    ):
+        pass
