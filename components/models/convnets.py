@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm around a shortcut (He et al. 2016); halves the side at stride 2."""
+    """Two convolutions with batch norm around a shortcut (He et al. 2016); halves the side at stride 2."""
 
-    def __init__(self, num_in: int, num_out: int, *, stride: int) -> None:
+    def __init__(self, num_in: int, num_out: int, *, stride: int, kernel: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(num_in, num_out, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(num_in, num_out, kernel, stride, kernel // 2, bias=False)
         self.norm1 = nn.BatchNorm2d(num_out)
         self.conv2 = nn.Conv2d(num_out, num_out, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(num_out)
@@ -34,23 +34,45 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, num_in, H, W] to [N, num_out, H / stride, W / stride]."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        return self.output(self.hidden(x), x)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """The first half: what lies between the two convolutions."""
+        return F.relu(self.norm1(self.conv1(x)))
+
+    def output(self, hidden: Tensor, x: Tensor) -> Tensor:
+        """The second half, with the shortcut from the block's input."""
+        return F.relu(self.norm2(self.conv2(hidden)) + self.shortcut(x))
 
 
 class ConvNet(nn.Module):
-    """A stem, one stage of residual blocks per width, the mean over space, a linear layer."""
+    """A stem, one stage of residual blocks per width, the mean over space, a linear layer.
 
-    def __init__(self, *, num_classes: int, widths: Sequence[int], blocks: Sequence[int], stem_stride: int = 1) -> None:
+    `kernels` are the sides of the stem and of each stage's first convolutions, odd; 3 where not given.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        stem_stride: int = 1,
+        kernels: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
+        stem_side, *sides = kernels or (3,) * (len(widths) + 1)
         self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+            nn.Conv2d(3, widths[0], stem_side, stem_stride, stem_side // 2, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
         )
         self.stages = nn.Sequential()
         num_in = widths[0]
-        for index, (width, depth) in enumerate(zip(widths, blocks, strict=True)):
-            first = ResidualBlock(num_in, width, stride=1 if index == 0 else 2)
-            self.stages.append(nn.Sequential(first, *(ResidualBlock(width, width, stride=1) for _ in range(depth - 1))))
+        for index, (width, depth, side) in enumerate(zip(widths, blocks, sides, strict=True)):
+            first = ResidualBlock(num_in, width, stride=1 if index == 0 else 2, kernel=side)
+            rest = (ResidualBlock(width, width, stride=1, kernel=side) for _ in range(depth - 1))
+            self.stages.append(nn.Sequential(first, *rest))
             num_in = width
         self.head = nn.Linear(num_in, num_classes)
 

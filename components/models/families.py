@@ -11,8 +11,13 @@ from typing import Any
 from torch import nn
 
 from components.core.errors import ConfigError, UnavailableError
+from components.models.adapters import Adapted
 from components.models.convnets import ConvNet
+from components.models.exported import ExportedNetwork
 from components.models.growth import Grown
+from components.models.merging import Merged
+from components.models.onnx_networks import OnnxNetwork
+from components.models.widening import Widened
 
 Architecture = Mapping[str, Any]
 
@@ -51,11 +56,39 @@ def _build_convnet(architecture: Architecture) -> nn.Module:
         widths=architecture["widths"],
         blocks=architecture["blocks"],
         stem_stride=architecture.get("stem_stride", 1),
+        kernels=architecture.get("kernels"),
     )
 
 
 def _build_grown(architecture: Architecture) -> nn.Module:
     return Grown(build_network(architecture["inner"]), build_network(architecture["outer"]))
+
+
+def _build_merged(architecture: Architecture) -> nn.Module:
+    return Merged(build_network(architecture["inner"]), build_network(architecture["outer"]))
+
+
+def _build_widened(architecture: Architecture) -> nn.Module:
+    return Widened(
+        build_network(architecture["inner"]),
+        num_classes=architecture["num_classes"],
+        widths=architecture["widths"],
+        blocks=architecture["blocks"],
+        kernels=architecture["kernels"],
+    )
+
+
+def _build_adapted(architecture: Architecture) -> nn.Module:
+    options = {name: value for name, value in architecture.items() if name not in ("family", "inner", "num_classes")}
+    return Adapted(build_network(architecture["inner"]), **options)
+
+
+def _build_exported(architecture: Architecture) -> nn.Module:
+    return ExportedNetwork(architecture)
+
+
+def _build_onnx(architecture: Architecture) -> nn.Module:
+    return OnnxNetwork(num_bytes=architecture["num_bytes"], batch=architecture.get("batch"))
 
 
 def _build_torchvision(architecture: Architecture) -> nn.Module:
@@ -68,7 +101,12 @@ def _build_torchvision(architecture: Architecture) -> nn.Module:
 
 
 FAMILIES: dict[str, Callable[[Architecture], nn.Module]] = {
+    "adapted": _build_adapted,
     "convnet": _build_convnet,
+    "exported": _build_exported,
     "grown": _build_grown,
+    "merged": _build_merged,
+    "onnx": _build_onnx,
     "torchvision": _build_torchvision,
+    "widened": _build_widened,
 }
