@@ -25,6 +25,7 @@ class Checkpoint:
     best_score: float = float("-inf")
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: tuple[float, ...] = ()
+    loss_state: dict[str, Tensor] = field(default_factory=dict)
 
     def after_epoch(self, score: float, network: nn.Module) -> Checkpoint:
         """The state one epoch later; ties go to the later epoch, which has seen more."""
@@ -44,6 +45,7 @@ def save_checkpoint(
         ("network", network.state_dict()),
         ("average", average.state_dict()),
         ("best", state.best_weights),
+        ("loss", state.loss_state),
     ):
         tensors |= {f"{prefix}/{name}": tensor.contiguous().clone() for name, tensor in values.items()}
     for index, slots in optimizer.state_dict()["state"].items():
@@ -75,7 +77,7 @@ def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimize
         slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     position["history"] = tuple(position["history"])
-    return Checkpoint(best_weights=_below(tensors, "best"), **position)
+    return Checkpoint(best_weights=_below(tensors, "best"), loss_state=_below(tensors, "loss"), **position)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

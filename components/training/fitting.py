@@ -10,8 +10,9 @@ import copy
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,20 @@ PLAIN_TAIL = 0.15  # the last epochs see unmixed images, as the model will in us
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 Score = Callable[[nn.Module], float]
+
+
+@runtime_checkable
+class StatefulLoss(Protocol):
+    """A loss that learns from each epoch; its state is part of every checkpoint."""
+
+    def end_epoch(self) -> None:
+        """Called once after each epoch, before the checkpoint."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next epoch depends on."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up where a checkpoint stood."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +83,8 @@ def fit(
     """Fit `network` in place and leave the averaged weights of its best epoch in it.
 
     `loss(network, images, targets)` sees normalised images [B, 3, S, S] and probabilities [B, C]; `score` is
-    higher for better and is asked after every epoch. `checkpoint` is a file; it is removed at the end.
+    higher for better and is asked after every epoch. A StatefulLoss is told when an epoch ends, and goes on where its
+    checkpoint stood. `checkpoint` is a file; it is removed at the end.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network)
@@ -76,6 +92,8 @@ def fit(
         _decay_groups(network, options.weight_decay), lr=options.learning_rate, betas=(0.9, 0.99)
     )
     state = load_checkpoint(checkpoint, network, average, optimizer)
+    if isinstance(loss, StatefulLoss) and state.loss_state:
+        loss.restore(state.loss_state)
     if state.epoch:
         log.info("going on from epoch %d of %d", state.epoch, options.epochs)
     for epoch in track(range(state.epoch, options.epochs), "training", total=options.epochs - state.epoch):
@@ -83,6 +101,9 @@ def fit(
             break
         _run_epoch(network, average, data, spec, optimizer=optimizer, options=options, loss=loss, epoch=epoch)
         state = state.after_epoch(score(average), average)
+        if isinstance(loss, StatefulLoss):
+            loss.end_epoch()
+            state = replace(state, loss_state=loss.state())
         save_checkpoint(checkpoint, network, average, optimizer, state)
     network.load_state_dict(state.best_weights)
     network.eval()

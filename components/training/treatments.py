@@ -1,94 +1,123 @@
-"""Treatments against negative flips: how a grown network learns, and how much of what it learned is let through.
+"""Puts a recipe's switches together: one loss of cross-entropy, distillation and a flip constraint.
 
-The new part learns by its own cross-entropy; afterwards the threshold of the switch between it and the incumbent is
-tuned: the most accurate on the search split whose flip rate there is within a target. On top, focal distillation (Yan
-et al. 2021, Positive-Congruent Training): the mean over images of (ALPHA + BETA * [old right]) * 0.5 * mean squared
-logit difference. Adding both logits instead of switching between them was tried first: at equal flips it gained less.
+The new part of a grown or merged network learns for itself: only its own logits enter. Adding both logits while it
+learns was tried first: at equal flips it gained less. How much of what it learned is let through is decided afterwards
+(`switching.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from components.core.progress import track
+from components.core.errors import ConfigError
+from components.models.adapters import Adapted
 from components.models.artefacts import ModelSpec
-from components.models.growth import Grown, margins
-from components.models.prediction import normalise
-
-ALPHA, BETA = 1.0, 5.0
-THRESHOLDS = np.round(np.arange(1.0, -0.001, -0.01), 2)
+from components.models.growth import Grown
+from components.training.losses import ClassMap, Distance, FlipConstraint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainLoss:
-    """Cross-entropy against class probabilities, smoothed."""
+class Teacher:
+    """Frozen networks whose mean logits are learned from (one: the champion; several: an ensemble, as in ELODI)."""
 
-    label_smoothing: float
+    def __init__(self, networks: Sequence[nn.Module], spec: ModelSpec, *, student: ModelSpec) -> None:
+        if not networks:
+            raise ConfigError("a teacher needs at least one network; name a champion or an ensemble")
+        self.classes = ClassMap.between(spec.classes, student.classes)
+        self._networks = [network.eval().to(memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
+        self._size_px = spec.size_px
+        self._renormalise = _renormalisation(student, spec)
 
-    def __call__(self, network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch: images [B, 3, S, S], targets [B, C]."""
-        return F.cross_entropy(network(images).float(), targets, label_smoothing=self.label_smoothing)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainedLoss:
-    """Cross-entropy of the new part alone, plus its focal distance to the incumbent's logits."""
-
-    label_smoothing: float
-    weight: float
-
-    def __call__(self, network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch: images [B, 3, S, S], targets [B, C]."""
-        assert isinstance(network, Grown)
-        if not self.weight:
-            return F.cross_entropy(network.outer(images).float(), targets, label_smoothing=self.label_smoothing)
-        old, new = network.parts(images)
-        loss = F.cross_entropy(new.float(), targets, label_smoothing=self.label_smoothing)
-        return loss + self.weight * focal_distance(old.float(), new.float(), targets)
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Mean logits [N, teacher's classes] of images [N, 3, S, S] that are normalised as the student wants them."""
+        if self._renormalise is not None:
+            scale, shift = self._renormalise
+            images = images * scale + shift
+        if images.shape[-1] != self._size_px:
+            images = F.interpolate(images, self._size_px, mode="bilinear", antialias=True, align_corners=False)
+        logits = [network(images).float() for network in self._networks]
+        return torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]
 
 
-def focal_distance(old: Tensor, new: Tensor, targets: Tensor) -> Tensor:
-    """Mean over images of (ALPHA + BETA * [old right]) * 0.5 * mean squared difference of logits [B, C]."""
-    right = (old.argmax(dim=1) == targets.argmax(dim=1)).float()
-    distance = 0.5 * (new - old).square().mean(dim=1)
-    return ((ALPHA + BETA * right) * distance).mean()
+@dataclass(slots=True, kw_only=True)
+class TreatedLoss:
+    """Cross-entropy, plus `weight` times the distance to a teacher, plus the penalty of a flip constraint.
 
-
-def tune_threshold(
-    network: Grown, spec: ModelSpec, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, flip_target: float
-) -> float:
-    """Set and return the threshold that is most accurate on these images with a flip rate of at most `flip_target`.
-
-    Threshold 1 flips nothing, so there is always an answer; ties go to the higher threshold.
+    `teacher` None learns from `incumbent`, whose answers must not flip; `incumbent` None is the one inside the network.
     """
-    old, new, margin = _all_parts(network, spec, pixels)
-    was_right = old == labels
-    best, best_right = 1.0, int(was_right.sum())
-    for threshold in THRESHOLDS:
-        right = np.where(margin > threshold, new, old) == labels
-        flips = int(np.sum(was_right & ~right))
-        if flips <= flip_target * len(labels) and int(right.sum()) > best_right:
-            best, best_right = float(threshold), int(right.sum())
-    network.threshold.fill_(best)
-    return best
+
+    label_smoothing: float
+    weight: float = 0.0
+    distance: Distance = field(default_factory=Distance)
+    teacher: Teacher | None = None
+    incumbent: Teacher | None = None
+    constraint: FlipConstraint | None = None
+
+    def __call__(self, network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """The loss of a batch: images [B, 3, S, S], targets [B, C] (class probabilities)."""
+        taught = self.weight > 0 or self.constraint is not None
+        held, logits = _parts(network, images, with_incumbent=taught and self.incumbent is None)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing)
+        if not taught:
+            return loss
+        new = logits.float()
+        old, classes = _answers(self.teacher or self.incumbent, network, held, images)
+        if self.weight:
+            right = classes.right(old, targets)
+            loss = loss + self.weight * self.distance.mean(*classes.shared(old, new), right)
+        if self.constraint is not None:
+            if self.teacher is not None:
+                old, classes = _answers(self.incumbent, network, held, images)
+            loss = loss + self.constraint.penalty(new, targets, classes.right(old, targets))
+        return loss
+
+    def end_epoch(self) -> None:
+        """Called after each epoch: the dual variable takes its step."""
+        if self.constraint is not None:
+            self.constraint.end_epoch()
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of this loss."""
+        return self.constraint.state() if self.constraint is not None else {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up where a checkpoint stood."""
+        if self.constraint is not None and state:
+            self.constraint.restore(state)
 
 
-@torch.inference_mode()
-def _all_parts(
-    network: Grown, spec: ModelSpec, pixels: NDArray[np.uint8], *, batch: int = 128
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The classes that the incumbent and the new part choose, and the margins, each [N]."""
-    network.eval()
-    columns: list[list[NDArray[np.generic]]] = [[], [], []]
-    for start in track(range(0, len(pixels), batch), "tuning the threshold"):
-        old, new = network.parts(normalise(torch.from_numpy(np.array(pixels[start : start + batch])), spec))
-        for column, values in zip(columns, (old.argmax(1), new.argmax(1), margins(old, new)), strict=True):
-            column.append(values.numpy())
-    olds, news, found = (np.concatenate(column) for column in columns)
-    return olds.astype(np.int64), news.astype(np.int64), found.astype(np.float32)
+def _answers(asked: Teacher | None, network: nn.Module, held: Tensor | None, images: Tensor) -> tuple[Tensor, ClassMap]:
+    """The logits to learn from or to keep: a teacher's, else those of the incumbent inside the network."""
+    if asked is not None:
+        return asked(images), asked.classes
+    if held is None:
+        raise ConfigError("this recipe learns from another model's answers, and there is no champion to ask")
+    inner = network.inner
+    known = inner.known if isinstance(inner, Adapted) else None
+    return held.float(), ClassMap.same(held.shape[1], known=known)
+
+
+def _parts(network: nn.Module, images: Tensor, *, with_incumbent: bool) -> tuple[Tensor | None, Tensor]:
+    """The logits of the incumbent inside, where there is one and it is asked for, and those that are trained."""
+    if not isinstance(network, Grown):
+        return None, network(images)
+    stands_alone = type(network).parts is Grown.parts  # elsewhere the new part reads the incumbent's features
+    if stands_alone and not with_incumbent:
+        return None, network.outer(images)
+    return network.parts(images)
+
+
+def _renormalisation(student: ModelSpec, teacher: ModelSpec) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift from the student's normalisation to the teacher's; None where they are alike."""
+    if (student.mean, student.std) == (teacher.mean, teacher.std):
+        return None
+    mean, std, own_mean, own_std = (
+        torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
+        for values in (teacher.mean, teacher.std, student.mean, student.std)
+    )
+    return own_std / std, (own_mean - mean) / std

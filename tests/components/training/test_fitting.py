@@ -12,7 +12,8 @@ from components.models.artefacts import ModelSpec
 from components.models.families import build_network
 from components.training.batches import Augmentation, AugmentationRanges, LabelledPixels, TrainingData
 from components.training.fitting import FitOptions, FitSummary, fit
-from components.training.treatments import PlainLoss
+from components.training.losses import FlipConstraint
+from components.training.treatments import Teacher, TreatedLoss
 
 ARCHITECTURE = {"family": "convnet", "num_classes": 2, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 1}
 RANGES = AugmentationRanges(zoom=0.7, turn_deg=10, mix_share=0.5)
@@ -49,7 +50,7 @@ def run(checkpoint: Path, *, score: object = None, **changes: object) -> tuple[n
         data(),
         SPEC,
         options=options(**changes),
-        loss=PlainLoss(label_smoothing=0.0),
+        loss=TreatedLoss(label_smoothing=0.0),
         score=score or (lambda fitted: float(fitted(torch.zeros(1, 3, 12, 12)).detach().sum())),  # type: ignore[arg-type]
         checkpoint=checkpoint,
     )
@@ -75,6 +76,40 @@ def test_resumed_after_a_kill_is_bit_identical(tmp_path: Path) -> None:
         torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
     )
     assert not (tmp_path / "b").exists(), "a finished fit leaves no checkpoint"
+
+
+def test_a_dual_variable_goes_on_where_it_stood_after_a_kill(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    always_light = build_network(ARCHITECTURE)
+    always_light.head.bias.data += torch.tensor([-9.0, 9.0])  # type: ignore[union-attr,operator]
+    champion = Teacher([always_light], SPEC, student=SPEC)
+
+    def fitted(checkpoint: Path, *, dies_at: int | None = None) -> tuple[nn.Module, TreatedLoss]:
+        constraint = FlipConstraint(limit=1e-6, rate=5.0)
+        loss = TreatedLoss(label_smoothing=0.0, incumbent=champion, constraint=constraint)
+        calls = []
+
+        def score(_: nn.Module) -> float:
+            calls.append(1)
+            if len(calls) == dies_at:
+                raise KilledError
+            return float(len(calls))
+
+        torch.manual_seed(0)
+        network = build_network(ARCHITECTURE)
+        network.head.bias.data += torch.tensor([9.0, -9.0])  # type: ignore[union-attr,operator]
+        fit(network, data(), SPEC, options=options(), loss=loss, score=score, checkpoint=checkpoint)
+        return network, loss
+
+    whole, loss = fitted(tmp_path / "a")
+    assert loss.constraint is not None and loss.constraint.dual > 0
+    with pytest.raises(KilledError):
+        fitted(tmp_path / "b", dies_at=3)
+    resumed, again = fitted(tmp_path / "b")
+    assert again.constraint is not None and again.constraint.dual == loss.constraint.dual
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:

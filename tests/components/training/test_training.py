@@ -1,0 +1,189 @@
+"""Recipes through the entry: each treatment makes a model that loads, what cannot be followed is skipped in words, and
+nothing of the certify split is read."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from components.core.digests import sample_id
+from components.core.errors import ConfigError
+from components.core.manifest import ManifestWriter
+from components.core.params import parse_section
+from components.datasets.pixels import PixelStore
+from components.models.artefacts import load_model
+from components.models.prediction import predict_logits
+from components.training.config import Recipe, TrainingConfig
+from components.training.training import TrainingInputs, TrainingSummary, train
+
+CLASSES = ("a", "b", "c")
+NET = {"widths": (4, 8), "blocks": (1, 1), "epochs": 2}
+CHAMPION_NET = {"widths": (4,), "blocks": (1,), "epochs": 2}
+
+
+def write(folder: Path, num: int, *, seed: int, classes: tuple[str, ...] = CLASSES) -> None:
+    rng = np.random.default_rng(seed)
+    with ManifestWriter(folder) as writer:
+        for index in range(num):
+            pixels = rng.integers(0, 120, (20, 20, 3))
+            pixels[..., index % len(classes)] += 90
+            buffer = io.BytesIO()
+            Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="PNG")
+            data = buffer.getvalue()
+            label = classes[index % len(classes)]
+            writer.write({"sample_id": sample_id(data), "image": {"bytes": data, "path": None}, "label": label})
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Train, search and (as broken bytes that nobody can read) certify."""
+    write(tmp_path / "train", 48, seed=0)
+    write(tmp_path / "search", 24, seed=1)
+    write(tmp_path / "synthetic", 0, seed=2)
+    (tmp_path / "certify").mkdir()
+    (tmp_path / "certify" / "part-0.parquet").write_bytes(b"whoever reads this breaks the seal")
+    return tmp_path
+
+
+def run(
+    photos: Path, recipes: dict[str, Recipe], *, champion: Path | None = None, classes: tuple[str, ...] = CLASSES
+) -> TrainingSummary:
+    torch.set_num_threads(1)
+    inputs = TrainingInputs(
+        train=photos / "train",
+        search=photos / "search",
+        synthetic=photos / "synthetic",
+        classes=classes,
+        champion=champion,
+        cache=photos / "cache",
+        scratch=photos / "scratch",
+    )
+    out = photos / ("first" if champion is None else "second")
+    config = TrainingConfig(size_px=16, batch=12, flip_target=0.1, candidates=recipes, reseed=champion is not None)
+    return train(inputs, config, out=out, seed=1)
+
+
+@pytest.fixture
+def champion(photos: Path) -> Path:
+    run(photos, {"plain": Recipe(**CHAMPION_NET)})
+    return photos / "first" / "plain" / "model"
+
+
+def test_every_treatment_makes_a_model_within_its_flip_target(photos: Path, champion: Path) -> None:
+    recipes = {
+        "kl": Recipe(**NET, distill_weight=0.2, distill_form="kl"),
+        "inhibited": Recipe(**NET, distill_weight=0.2, distill_form="inhibition", inhibition_top_k=2),
+        "taught": Recipe(**NET, distill_weight=0.2, teacher="ensemble", ensemble_size=2),
+        "limited": Recipe(**NET, flip_limit=0.05),
+        "interpolated": Recipe(**CHAMPION_NET, interpolate=True),
+        "contained": Recipe(**NET, treatment="contained", distill_weight=0.2, flip_limit=0.05),
+        "merged": Recipe(**NET, treatment="merged", distill_weight=0.2, distill_form="inhibition"),
+    }
+    summary = run(photos, recipes, champion=champion)
+    assert not summary.skipped
+    made = {candidate.name: candidate for candidate in summary.candidates}
+    assert made.keys() == {*recipes, "reseed"}
+    assert made["merged"].tuned.keys() == {"share", "bias"} and made["interpolated"].tuned.keys() == {"coefficient"}
+    assert made["contained"].threshold == made["contained"].tuned["threshold"]
+    search = PixelStore.open(photos / "search", size_px=16, cache=photos / "cache")
+    labels = search.label_indices(CLASSES)
+    was_right = (
+        predict_logits(load_model(champion).network, load_model(champion).spec, search.pixels).argmax(1) == labels
+    )
+    digests = set()
+    for name in made:
+        model = load_model(photos / "second" / name / "model")
+        digests.add(model.digest)
+        flips = was_right & (predict_logits(model.network, model.spec, search.pixels).argmax(1) != labels)
+        assert flips.mean() <= 0.1 or name not in ("interpolated", "contained", "merged")
+    assert len(digests) == len(made)
+    assert not list((photos / "scratch").iterdir()), "ensemble members and checkpoints go when the candidate is done"
+    again = run(photos, recipes, champion=champion)
+    assert [candidate.digest for candidate in again.candidates] == [c.digest for c in summary.candidates]
+
+
+def test_an_ensemble_killed_in_between_keeps_its_members(photos: Path, champion: Path) -> None:
+    from components.training import candidates
+
+    recipe = {"taught": Recipe(**NET, distill_weight=0.2, teacher="ensemble", ensemble_size=2)}
+    fits: list[str] = []
+    real = candidates._fit
+
+    def counted(network: object, job: candidates.Job, *rest: object, **options: object) -> object:
+        fits.append(job.made_from[-8:])
+        if len(fits) == 3:
+            raise KeyboardInterrupt
+        return real(network, job, *rest, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "_fit", counted)
+        with pytest.raises(KeyboardInterrupt):
+            run(photos, recipe, champion=champion)
+        assert fits[:2] == ["member-0", "member-1"]
+        run(photos, recipe, champion=champion)
+    assert len(fits) == 5, "the student once more and the reseed; no member twice"
+
+
+def test_without_a_champion_what_needs_one_is_skipped_in_words(photos: Path) -> None:
+    recipes = {
+        "plain": Recipe(**NET),
+        "focal": Recipe(**NET, distill_weight=1.0),
+        "limited": Recipe(**NET, flip_limit=0.05),
+        "contained": Recipe(**NET, treatment="contained"),
+    }
+    summary = run(photos, recipes)
+    assert [candidate.name for candidate in summary.candidates] == ["plain"]
+    assert summary.skipped == {
+        "focal": "there is no champion to learn from yet",
+        "limited": "there is no champion to learn from yet",
+        "contained": "there is no champion to contain yet",
+    }
+
+
+def test_class_sets_that_differ(photos: Path, champion: Path) -> None:
+    """A new class appears and an old one goes: answers are compared and kept by name; no line joins such weights."""
+    new = ("b", "c", "d")
+    for split in ("train", "search"):
+        write(photos / split, 24, seed=5, classes=new)
+    recipes = {
+        "focal": Recipe(**NET, distill_weight=0.5, flip_limit=0.1),
+        "contained": Recipe(**NET, treatment="contained", distill_weight=0.5, flip_limit=0.1),
+        "interpolated": Recipe(**CHAMPION_NET, interpolate=True),
+    }
+    summary = run(photos, recipes, champion=champion, classes=new)
+    assert [candidate.name for candidate in summary.candidates] == ["focal", "contained", "reseed"]
+    assert "knows other classes" in summary.skipped["interpolated"]
+    contained = load_model(photos / "second" / "contained" / "model")
+    assert contained.spec.classes == new
+
+
+def test_other_sides_and_architectures_are_skipped_in_words(photos: Path, champion: Path) -> None:
+    summary = run(photos, {"plain": Recipe(**NET), "interpolated": Recipe(**NET, interpolate=True)}, champion=champion)
+    assert "another architecture" in summary.skipped["interpolated"]
+
+
+def test_the_reseed_of_what_learned_from_a_lost_model_is_skipped(photos: Path, champion: Path) -> None:
+    run(photos, {"focal": Recipe(**NET, distill_weight=0.5)}, champion=champion)
+    summary = run(photos, {"plain": Recipe(**NET)}, champion=photos / "second" / "focal" / "model")
+    assert "does not hold" in summary.skipped["reseed"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"teacher": "ensemble"}, "set distill_weight above 0"),
+        ({"interpolate": True, "treatment": "contained"}, "goes with treatment plain"),
+        ({"distil_weight": 1.0}, "distill_weight"),
+    ],
+)
+def test_switches_that_do_not_go_together_are_refused(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse_section(Recipe, fields, where="training.candidates.x")
+
+
+def test_the_tripwire_is_live(photos: Path) -> None:
+    with pytest.raises(Exception, match="arquet"):
+        PixelStore.open(photos / "certify", size_px=16, cache=photos / "cache")
