@@ -1,0 +1,217 @@
+"""Searches a family's sub-networks for those that no other beats on accuracy and negative flips, within cost limits.
+
+Evolutionary by NSGA-II (Deb et al. 2002, as Optuna has it), with a negative flip counting beside accuracy as in REG-NAS
+(Duggal et al. 2022); random and accuracy-only search are its peers, behind the same call. What is evaluated, and on what,
+is the caller's: a function from a genotype to an outcome on the *search* split. Nothing here knows another.
+
+A genotype over a limit is never evaluated. Every genotype looked at is a row on disk before the next is asked for; the
+proposals are a function of (seed, outcomes), so a killed search that starts again reads its rows, retraces its steps
+and goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from components.core.errors import ConfigError, DataError, StateError
+from components.core.progress import track
+from components.selection import records
+from components.selection.frontier import Outcome, pareto_front
+from components.selection.proposals import Drawn, Evolved, Genotype, SearchSpace, key_of
+from components.selection.targets import excess
+
+SCHEMA_VERSION = 1
+_MAX_PROPOSALS = 50  # for each evaluation asked for: tight limits leave little
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProblem:
+    """What is searched: `made_from` is a digest of all that outcomes depend on (weights, champion, search split).
+
+    `cost` is cheap and is asked first: costs by the names in `limits`, and any others worth keeping. `evaluate` gives
+    the outcome on the search split. Both are pure; a genotype is asked once.
+    """
+
+    space: SearchSpace
+    cost: Callable[[Genotype], Mapping[str, float]]
+    evaluate: Callable[[Genotype], Outcome]
+    made_from: str
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPlan:
+    """How to search: `num_evaluations` distinct genotypes within the limits; `start` are evaluated first."""
+
+    num_evaluations: int
+    seed: int
+    method: Literal["evolution", "random", "accuracy"] = "evolution"
+    population: int = 16
+    start: tuple[Genotype, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.num_evaluations < 1 or self.population < 2:
+            raise ConfigError(
+                f"a search needs at least 1 evaluation and a population of 2, got {self.num_evaluations} and "
+                f"{self.population}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRow:
+    """One genotype that was looked at; `outcome` is None for one over a limit, which is never evaluated."""
+
+    genotype: Genotype
+    costs: Mapping[str, float]
+    outcome: Outcome | None
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """On the search split."""
+        return self._reached().accuracy
+
+    @property
+    def flips(self) -> float:
+        """The negative-flip rate on the search split."""
+        return self._reached().flips
+
+    def _reached(self) -> Outcome:
+        if self.outcome is None:
+            raise StateError(f"genotype {dict(self.genotype)} is over a limit and was not evaluated")
+        return self.outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """All that was evaluated in the order asked, the frontier's indices into it, and what was over a limit."""
+
+    evaluated: tuple[SearchRow, ...]
+    front: tuple[int, ...]
+    over_limit: tuple[SearchRow, ...]
+
+    @property
+    def pareto(self) -> tuple[SearchRow, ...]:
+        """The frontier, from fewest flips to most."""
+        return tuple(self.evaluated[index] for index in self.front)
+
+
+def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchResult:
+    """Search, keeping each row in `table` (JSON lines); a table of the same problem is gone on with.
+
+    Methods may share a table, and then evaluate nothing twice. ConfigError when nothing within the limits was found;
+    StateError when the table is of another problem; DataError when an outcome is no pair of rates.
+    """
+    for genotype in plan.start:
+        problem.space.check(genotype)
+    log = _Log(table, problem)
+    proposals = _proposals(problem, plan)
+    evaluated: dict[str, SearchRow] = {}
+    over: dict[str, SearchRow] = {}
+    for _ in track(range(_MAX_PROPOSALS * plan.num_evaluations), "searching"):
+        if len(evaluated) >= plan.num_evaluations or len(evaluated) + len(over) >= problem.space.size:
+            break
+        genotype = proposals.ask()
+        row = log.look(genotype)
+        (over if row.outcome is None else evaluated)[key_of(genotype)] = row
+        reached = None if row.outcome is None else (row.accuracy, row.flips)
+        proposals.tell(reached, excess(row.costs, problem.limits))
+    if not evaluated:
+        least = {name: min(row.costs.get(name, float("inf")) for row in over.values()) for name in problem.limits}
+        raise ConfigError(
+            f"none of {len(over)} sub-networks looked at is within {dict(problem.limits)}; the least found is {least}: "
+            "raise the limits, or let the family have smaller members"
+        )
+    rows = tuple(evaluated.values())
+    front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
+    return SearchResult(evaluated=rows, front=front, over_limit=tuple(over.values()))
+
+
+def _proposals(problem: SearchProblem, plan: SearchPlan) -> Drawn | Evolved:
+    if plan.method == "random":
+        return Drawn(problem.space, seed=plan.seed, start=plan.start)
+    return Evolved(
+        problem.space,
+        limits=tuple(problem.limits),
+        with_flips=plan.method == "evolution",
+        population=plan.population,
+        seed=plan.seed,
+        start=plan.start,
+    )
+
+
+def read_rows(table: Path) -> list[SearchRow]:
+    """Every row of a search's table, those over a limit included."""
+    return [_parse(row) for row in records.read(table)[1:]]
+
+
+class _Log:
+    """The rows on disk, and the only place that asks for costs and outcomes."""
+
+    def __init__(self, path: Path, problem: SearchProblem) -> None:
+        self._path, self._problem = path, problem
+        genes = {name: list(choices) for name, choices in problem.space.genes.items()}
+        head = {"schema": SCHEMA_VERSION, "made_from": problem.made_from, "genes": genes}
+        rows = records.read(path)
+        if not rows:
+            records.append(path, head)
+        elif rows[0] != json.loads(json.dumps(head)):
+            raise StateError(f"{path} holds the rows of another search; name another table, or delete it")
+        self._rows = {key_of(row["genotype"]): _parse(row) for row in rows[1:]}
+
+    def look(self, genotype: Genotype) -> SearchRow:
+        """The row of a genotype, evaluated now unless it stands there already or is over a limit.
+
+        A row that another run left unevaluated for limits tighter than these is evaluated after all.
+        """
+        known = self._rows.get(key_of(genotype))
+        over = known is not None and bool(excess(known.costs, self._problem.limits))
+        if known is not None and (over or known.outcome is not None):
+            return replace(known, outcome=None) if over else known
+        row = self._evaluated(genotype, known.costs if known is not None else None)
+        records.append(self._path, _line(row))
+        self._rows[key_of(genotype)] = row
+        return row
+
+    def _evaluated(self, genotype: Genotype, costs: Mapping[str, float] | None) -> SearchRow:
+        started = time.process_time()
+        if costs is None:
+            costs = self._costs(genotype)
+        outcome = None if excess(costs, self._problem.limits) else self._problem.evaluate(genotype)
+        if outcome is not None and not (0 <= outcome.accuracy <= 1 and 0 <= outcome.flips <= 1):
+            raise DataError(
+                f"genotype {dict(genotype)} gave accuracy {outcome.accuracy} and flips {outcome.flips}; both are rates "
+                "in 0..1, and NaN means that the network is broken"
+            )
+        seconds = time.process_time() - started
+        return SearchRow(genotype=dict(genotype), costs=costs, outcome=outcome, seconds=seconds)
+
+    def _costs(self, genotype: Genotype) -> dict[str, float]:
+        costs = {name: float(value) for name, value in self._problem.cost(genotype).items()}
+        unknown = [name for name in self._problem.limits if name not in costs]
+        if unknown or not all(math.isfinite(value) for value in costs.values()):
+            raise DataError(
+                f"genotype {dict(genotype)} costs {costs}; all of {list(self._problem.limits)} must be finite"
+            )
+        return costs
+
+
+def _line(row: SearchRow) -> dict[str, Any]:
+    outcome = None if row.outcome is None else {"accuracy": row.outcome.accuracy, "flips": row.outcome.flips}
+    return {
+        "genotype": dict(row.genotype),
+        "costs": dict(row.costs),
+        "outcome": outcome,
+        "seconds": row.seconds,
+    }
+
+
+def _parse(row: Mapping[str, Any]) -> SearchRow:
+    outcome = None if row["outcome"] is None else Outcome(**row["outcome"])
+    return SearchRow(genotype=row["genotype"], costs=row["costs"], outcome=outcome, seconds=row["seconds"])

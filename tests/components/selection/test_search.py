@@ -1,0 +1,276 @@
+"""Search is deterministic, resumes after kill -9 without evaluating twice, and never leaves its limits or its split."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.core.errors import ConfigError, DataError, StateError
+from components.selection.frontier import Outcome, hypervolume, pareto_front
+from components.selection.proposals import Genotype, SearchSpace
+from components.selection.search import SearchPlan, SearchProblem, SearchResult, read_rows, search
+
+SPACE = SearchSpace(genes={"width": (8, 16, 24, 32), "depth": (1, 2, 3), "kernel": ("3x3", "5x5"), "side": (24, 32)})
+METHODS: tuple[Literal["evolution", "random", "accuracy"], ...] = ("evolution", "random", "accuracy")
+
+
+def cost(genotype: Genotype) -> dict[str, float]:
+    width, depth, side = (int(genotype[name]) for name in ("width", "depth", "side"))
+    return {"multiply_adds": width**2 * depth * side**2 / 1000, "latency_ms": depth + width / 8}
+
+
+def outcome(genotype: Genotype) -> Outcome:
+    """Larger is more accurate; depth flips more, 5x5 flips less: a real frontier."""
+    width, depth = int(genotype["width"]), int(genotype["depth"])
+    better = genotype["kernel"] == "5x5"
+    return Outcome(
+        accuracy=0.5 + width / 100 + 0.03 * depth + 0.01 * better + (0.02 if genotype["side"] == 32 else 0.0),
+        flips=0.02 * depth - 0.01 * better + 0.02 + width / 2000,
+    )
+
+
+class Counted:
+    """Evaluates, and can be killed."""
+
+    def __init__(self, dies_after: int | None = None) -> None:
+        self.genotypes: list[str] = []
+        self._dies_after = dies_after
+
+    def __call__(self, genotype: Genotype) -> Outcome:
+        if self._dies_after is not None and len(self.genotypes) >= self._dies_after:
+            raise KeyboardInterrupt
+        self.genotypes.append(json.dumps(dict(genotype), sort_keys=True))
+        return outcome(genotype)
+
+
+def problem(evaluate: object = outcome, *, limits: Mapping[str, float] | None = None) -> SearchProblem:
+    return SearchProblem(
+        space=SPACE,
+        cost=cost,
+        evaluate=evaluate,  # type: ignore[arg-type]
+        made_from="supernet and champion",
+        limits=limits or {},
+    )
+
+
+def plan(method: Literal["evolution", "random", "accuracy"] = "evolution", **changes: int) -> SearchPlan:
+    return SearchPlan(**{"num_evaluations": 20, "seed": 0, "population": 8, **changes}, method=method)
+
+
+def trail(result: SearchResult) -> list[dict[str, object]]:
+    return [dict(row.genotype) for row in result.evaluated]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_seed_walks_the_same_way(tmp_path: Path, method: Literal["evolution", "random", "accuracy"]) -> None:
+    first = search(problem(), plan(method), table=tmp_path / "a.jsonl")
+    again = search(problem(), plan(method), table=tmp_path / "b.jsonl")
+    other = search(problem(), plan(method, seed=1), table=tmp_path / "c.jsonl")
+    assert trail(first) == trail(again) != trail(other)
+    assert len({json.dumps(genotype) for genotype in trail(first)}) == 20, "each evaluation is of another sub-network"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_after_a_kill_evaluates_nothing_twice(
+    tmp_path: Path, method: Literal["evolution", "random", "accuracy"]
+) -> None:
+    whole = search(problem(), plan(method), table=tmp_path / "a.jsonl")
+    killed = Counted(dies_after=11)
+    with pytest.raises(KeyboardInterrupt):
+        search(problem(killed), plan(method), table=tmp_path / "b.jsonl")
+    resumed = Counted()
+    result = search(problem(resumed), plan(method), table=tmp_path / "b.jsonl")
+    assert trail(result) == trail(whole) and result.front == whole.front
+    assert len(resumed.genotypes) == 9 and not set(resumed.genotypes) & set(killed.genotypes)
+
+
+def test_kill_minus_nine_in_the_middle_of_a_row(tmp_path: Path) -> None:
+    """A process of its own kills itself while it writes; what it had finished is not evaluated again."""
+    table = tmp_path / "rows.jsonl"
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tests_of_search import Counted, plan, problem, search\n"
+        "class Dying(Counted):\n"
+        "    def __call__(self, genotype):\n"
+        "        if len(self.genotypes) == 7:\n"
+        "            with Path(sys.argv[1]).open('a') as file: file.write('{\"genotype\": {')\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().__call__(genotype)\n"
+        "search(problem(Dying()), plan(), table=Path(sys.argv[1]))\n"
+    )
+    (tmp_path / "tests_of_search.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    root = str(Path(__file__).resolve().parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(table)],
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    resumed = Counted()
+    result = search(problem(resumed), plan(), table=table)
+    assert len(resumed.genotypes) == 13
+    assert trail(result) == trail(search(problem(), plan(), table=tmp_path / "whole.jsonl"))
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    most=st.floats(70, 9000),
+    slowest=st.floats(2.0, 7.0),
+    seed=st.integers(0, 99),
+    method=st.sampled_from(METHODS),
+)
+def test_limits_are_always_honoured(
+    tmp_path_factory: pytest.TempPathFactory,
+    most: float,
+    slowest: float,
+    seed: int,
+    method: Literal["evolution", "random", "accuracy"],
+) -> None:
+    limits = {"multiply_adds": most, "latency_ms": slowest}
+    counted = Counted()
+    table = tmp_path_factory.mktemp("search") / "rows.jsonl"
+    result = search(problem(counted, limits=limits), plan(method, seed=seed, num_evaluations=12), table=table)
+    for text in counted.genotypes:
+        assert all(cost(json.loads(text))[name] <= limit for name, limit in limits.items())
+    assert {json.dumps(genotype, sort_keys=True) for genotype in trail(result)} == set(counted.genotypes)
+    every = [dict(zip(SPACE.genes, values, strict=True)) for values in itertools.product(*SPACE.genes.values())]
+    num_within = sum(all(cost(g)[name] <= limit for name, limit in limits.items()) for g in every)
+    assert len(result.evaluated) == min(12, num_within), "and yet all that there is within them is found"
+
+
+def test_evolution_covers_more_than_its_peers_on_average(tmp_path: Path) -> None:
+    """Of 4,096 genotypes 60 are evaluated; each gene that gains accuracy costs flips, and one does both harm."""
+    reference = Outcome(accuracy=0.2, flips=0.5)
+
+    def hard(genotype: Genotype) -> Outcome:
+        a, b, c, d, e, f = (int(value) for value in genotype.values())
+        return Outcome(
+            accuracy=0.9 - 0.04 * (a + b + c) - 0.05 * (d + e), flips=0.02 * (9 - a - b - c) + 0.05 * (e + f)
+        )
+
+    def covered(method: Literal["evolution", "random", "accuracy"]) -> float:
+        total = 0.0
+        for seed in range(4):
+            space = SearchSpace(genes=dict.fromkeys("abcdef", (0, 1, 2, 3)))
+            posed = SearchProblem(space=space, cost=lambda _: {}, evaluate=hard, made_from="hard")
+            found = search(
+                posed, plan(method, seed=seed, num_evaluations=60, population=12), table=tmp_path / f"{method}-{seed}"
+            )
+            outcomes = [Outcome(accuracy=row.accuracy, flips=row.flips) for row in found.pareto]
+            total += hypervolume(outcomes, reference=reference)
+        return total
+
+    evolved = covered("evolution")
+    assert evolved > covered("random") and evolved > covered("accuracy")
+
+
+def test_the_frontier_is_that_of_what_was_evaluated(tmp_path: Path) -> None:
+    result = search(problem(), plan(), table=tmp_path / "rows.jsonl")
+    outcomes = [Outcome(accuracy=row.accuracy, flips=row.flips) for row in result.evaluated]
+    assert list(result.front) == pareto_front(outcomes) and len(result.pareto) > 1
+    assert all(row.outcome == outcome(row.genotype) for row in result.evaluated)
+    assert len(read_rows(tmp_path / "rows.jsonl")) == 20
+
+
+def test_start_is_evaluated_first_and_methods_share_a_table(tmp_path: Path) -> None:
+    start = (
+        {"width": 32, "depth": 3, "kernel": "5x5", "side": 32},
+        {"width": 8, "depth": 1, "kernel": "3x3", "side": 24},
+    )
+    for method in METHODS:
+        chosen = SearchPlan(num_evaluations=48, seed=0, method=method, population=8, start=start)
+        counted = Counted()
+        result = search(problem(counted), chosen, table=tmp_path / "rows.jsonl")
+        assert trail(result)[:2] == [dict(genotype) for genotype in start]
+        assert len(result.evaluated) == SPACE.size
+        assert len(counted.genotypes) == (SPACE.size if method == METHODS[0] else 0)
+
+
+def test_looser_limits_go_on_with_what_tighter_ones_left_out(tmp_path: Path) -> None:
+    table = tmp_path / "rows.jsonl"
+    tight = search(problem(limits={"latency_ms": 3.0}), plan("random", num_evaluations=48), table=table)
+    assert tight.over_limit
+    loose = search(problem(limits={"latency_ms": 99.0}), plan("random", num_evaluations=48), table=table)
+    assert len(loose.evaluated) == SPACE.size and not loose.over_limit
+    again = search(problem(limits={"latency_ms": 3.0}), plan("random", num_evaluations=48), table=table)
+    assert trail(again) == trail(tight)
+
+
+def test_nothing_within_the_limits_names_the_least(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"latency_ms': 2\.0.*raise the limits"):
+        search(problem(limits={"latency_ms": 1.0}), plan(), table=tmp_path / "rows.jsonl")
+
+
+def test_a_table_of_another_search_is_refused(tmp_path: Path) -> None:
+    search(problem(), plan(), table=tmp_path / "rows.jsonl")
+    other = SearchProblem(space=SPACE, cost=cost, evaluate=outcome, made_from="another champion")
+    with pytest.raises(StateError, match="another search"):
+        search(other, plan(), table=tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "told"),
+    [
+        (lambda _: Outcome(accuracy=float("nan"), flips=0.1), "NaN"),
+        (lambda _: Outcome(accuracy=0.5, flips=1.1), "rates"),
+    ],
+)
+def test_an_outcome_that_is_no_pair_of_rates_is_refused(tmp_path: Path, evaluate: object, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        search(problem(evaluate), plan(), table=tmp_path / "rows.jsonl")
+
+
+def test_a_limit_on_what_nobody_measures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="energy"):
+        search(problem(limits={"energy": 1.0}), plan(), table=tmp_path / "rows.jsonl")
+
+
+def test_plans_and_spaces_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at least one choice"):
+        SearchSpace(genes={"width": ()})
+    with pytest.raises(ConfigError, match="no choice twice"):
+        SearchSpace(genes={"width": (8, 8)})
+    with pytest.raises(ConfigError, match="population of 2"):
+        plan(population=1)
+    bad = SearchPlan(num_evaluations=2, seed=0, start=({"width": 9},))
+    with pytest.raises(ConfigError, match="not of the space"):
+        search(problem(), bad, table=tmp_path / "rows.jsonl")
+
+
+class Sealed:
+    """A certify split that raises at any touch."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError("the certify split was read")
+
+    def __iter__(self) -> object:
+        raise AssertionError("the certify split was read")
+
+    def __len__(self) -> int:
+        raise AssertionError("the certify split was read")
+
+
+def test_search_and_choice_read_nothing_of_certify(tmp_path: Path) -> None:
+    from components.selection.targets import Target, choose_all
+
+    splits = {"search": [1, 0, 1, 1], "certify": Sealed()}
+
+    def evaluate(genotype: Genotype) -> Outcome:
+        verdicts = splits["search"]
+        assert isinstance(verdicts, list)
+        return Outcome(accuracy=sum(verdicts) / len(verdicts), flips=outcome(genotype).flips)
+
+    result = search(problem(evaluate), plan(), table=tmp_path / "rows.jsonl")
+    assert choose_all(result.evaluated, [Target(name="phone", latency_ms=4.0, flip_limit=1.0)])["phone"] is not None
+    with pytest.raises(AssertionError, match="was read"):
+        len(splits["certify"])
