@@ -198,6 +198,42 @@ def mark(sample: str, reason: str, undo: bool) -> Answer:
 
 @detent.command()
 @answering
+@click.option("--verdicts", type=click.Path(dir_okay=False), help="A verdict table; default: the last release's.")
+@click.option("--manifest", type=click.Path(file_okay=False), help="The manifest of its samples, with factors (f_*).")
+@click.option("--against", help="An old verdict table, or `champion`: look for negative flips.")
+@click.option("--share", default=0.5, show_default=True, help="Share of all images that the aims take together.")
+@click.option("--write", is_flag=True, help="Put the aims into params.yaml.")
+def aim(verdicts: str | None, manifest: str | None, against: str | None, share: float, write: bool) -> Answer:
+    """Find which classes and factors hold the errors, and make more images there."""
+    from flows.aiming import aim_synthesis
+
+    return aim_synthesis(verdicts=verdicts, manifest=manifest, against=against, share=share, write=write)
+
+
+@detent.command()
+@answering
+@click.argument("sample")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the image to this file.")
+@click.option("--manifest", type=click.Path(file_okay=False), help="Where SAMPLE is; default: data/synthesis.")
+def remake(sample: str, out: str | None, manifest: str | None) -> Answer:
+    """Make synthetic SAMPLE again, bit for bit, from its row; says what changed where that cannot be."""
+    from flows.provenance import remake_sample
+
+    return remake_sample(sample, out=out, folder=manifest)
+
+
+@detent.command()
+@answering
+@click.argument("digest")
+def revoke(digest: str) -> Answer:
+    """List every dataset and model that an asset or photo has touched; DIGEST is its sample id or sha256."""
+    from flows.provenance import revoke_asset
+
+    return revoke_asset(digest)
+
+
+@detent.command()
+@answering
 @click.option("--limit", type=int, default=50, show_default=True, help="The last rows to show.")
 @click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...")
 def history(limit: int, kind: str | None) -> Answer:

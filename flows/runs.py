@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from components.core import manifest
-from components.core.errors import ConfigError, SourceError, StateError
+from components.core.errors import ConfigError, DetentError, SourceError, StateError
 from components.core.settings import Settings, prepare_environment
 from components.core.workspace import SOURCE_NAMES, STAGES, SourceName, Stage, Workspace
 from components.workloads.params import Params, check_workload, load_params
@@ -73,7 +73,15 @@ def prepare() -> Settings:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for name in ("flows", "components"):
         logging.getLogger(name).setLevel(logging.INFO)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_is_no_trace)
     return settings
+
+
+def _is_no_trace(record: logging.LogRecord) -> bool:
+    """Drops Prefect's stack trace of an error that the command line tells in one line."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, DetentError) and not record.getMessage().startswith("Finished in state Failed")
 
 
 @contextmanager

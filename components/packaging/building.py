@@ -105,7 +105,9 @@ def _stage(context: Path, model_folder: Path, version_info: Mapping[str, str]) -
         for source in sorted(_ROOT.glob(pattern)):
             _copy(source, context / source.relative_to(_ROOT))
     identity = Identity(
-        model_digest=model_digest(model_folder), version_info=version_info, requirements=pinned_requirements()
+        model_digest=model_digest(model_folder),
+        version_info=version_info,
+        requirements=pinned_requirements(model_folder),
     )
     for name in (WEIGHTS, CARD):
         _copy(model_folder / name, context / MODEL_FOLDER / name)

@@ -27,6 +27,7 @@ from components.selection.report import write_report
 from components.workloads.judging import judge
 from components.workloads.params import Params
 from components.workloads.records import code_digest, evaluation_digest
+from components.workloads.targets import ask_finalists, read_record, serve_targets, told_of
 
 RESEED = "reseed"
 
@@ -53,17 +54,20 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
     tables = _search_verdicts(bench, out)
     fresh = [name for name, model in bench.candidates.items() if not _is_champion(model, bench)]
     evidences = [_evidence(name, bench, tables, workspace, params) for name in fresh]
-    ledger = Ledger(workspace.ledger, workspace.ledger_anchor)
-    decisions = dict(zip(fresh, decide_all(evidences, params.selection.policy, ledger=ledger), strict=True))
+    policy, ledger = params.selection.policy, Ledger(workspace.ledger, workspace.ledger_anchor)
+    decisions = dict(zip(fresh, decide_all(evidences, policy, ledger=ledger), strict=True))
+    winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
+    record = read_record(workspace.stage("training"))
+    decisions = ask_finalists(evidences, decisions, policy, ledger=ledger, record=record)
     images = _image_reader(bench.search)
     for evidence, (name, decision) in zip(evidences, decisions.items(), strict=True):
         write_text(out / f"{name}.decision.json", decision.to_json())
-        rows = rows_for(decision, evidence, params.selection.policy)
+        rows = rows_for(decision, evidence, policy)
         peers = [other for other_name, other in decisions.items() if other_name != name]
         write_report(out / f"{name}.html", decision, rows=rows, images=images, peers=peers)
-    winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
     write_json(out / "winner.json", {"candidate": winner})
-    return _report(decisions, winner)
+    served = serve_targets(params.selection.targets, decisions, record)
+    return _report(decisions, winner, told_of(served, out=out))
 
 
 def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out: Path) -> Decision:
@@ -173,7 +177,7 @@ def _pair(bench: _Bench, candidate: LoadedModel, folder: Path) -> Pair:
     return Pair(old=old, new=judge(candidate, folder, cache=bench.cache))
 
 
-def _report(decisions: dict[str, Decision], winner: str | None) -> StageReport:
+def _report(decisions: dict[str, Decision], winner: str | None, targets: StageReport) -> StageReport:
     facts = {name: f"{d.outcome}: {' '.join(d.reasons)}" for name, d in decisions.items()}
     metrics: dict[str, float] = {}
     for name, decision in decisions.items():
@@ -183,7 +187,12 @@ def _report(decisions: dict[str, Decision], winner: str | None) -> StageReport:
             metrics[f"{name}.search_negative_flip_rate"] = counts.rate_of_all
             metrics[f"{name}.search_negative_flips"] = float(counts.negative_flips)
     files = tuple(f"{name}.{kind}" for name in decisions for kind in ("html", "decision.json"))
-    return StageReport(metrics=metrics, facts={"winner": winner or "none", **facts}, pictures=files)
+    return StageReport(
+        metrics={**metrics, **targets.metrics},
+        facts={"winner": winner or "none", **facts, **targets.facts},
+        pictures=files + targets.pictures,
+        children=targets.children,
+    )
 
 
 def _without_photos(bench: _Bench, out: Path) -> StageReport:

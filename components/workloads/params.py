@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.core.errors import ConfigError
 from components.core.params import Section, parse_section, read_params
@@ -10,9 +10,12 @@ from components.core.workspace import Workspace
 from components.promotion.actors import People
 from components.promotion.policy import ApprovalPolicy
 from components.selection.policy import Policy
+from components.selection.targets import Target
 from components.synthesis.config import SynthesisConfig
 from components.training.config import TrainingConfig
 from components.validation.config import ValidationConfig
+
+TAKEN = ("champion", "family", "reseed")  # what else lies beside the candidates
 
 
 class SelectionConfig(Section):
@@ -20,6 +23,7 @@ class SelectionConfig(Section):
 
     policy: Policy = Policy()
     anchor_version: str | None = Field(None, pattern=r"^\d+$", description="registered version pinned as the anchor")
+    targets: tuple[Target, ...] = ()  # devices, each of which gets the best member of training.family within its limits
 
 
 class PackagingConfig(Section):
@@ -41,6 +45,17 @@ class Params(Section):
     packaging: PackagingConfig = PackagingConfig()
     approval: ApprovalPolicy = ApprovalPolicy()
     people: People = People()
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Params:
+        names = [target.name for target in self.selection.targets]
+        if names and self.training.family is None:
+            raise ValueError("selection.targets are searched for in a family: add training.family, or remove them")
+        taken = {*self.training.candidates, *TAKEN}
+        strange = sorted({name for name in names if name in taken or names.count(name) > 1})
+        if strange:
+            raise ValueError(f"selection.targets {strange} name a candidate or one another; choose other names")
+        return self
 
 
 def load_params(workspace: Workspace) -> Params:

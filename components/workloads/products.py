@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.core.digests import digest_tree
+from components.core import manifest
+from components.core.digests import digest_json, digest_tree
+from components.core.errors import DataError
 from components.core.files import atomic_directory, read_json, write_json
 from components.core.params import parse_section
 from components.core.stages import StageReport, Workload, write_report
 from components.core.workspace import Workspace
+from components.workloads.incumbents import INCUMBENT
 from components.workloads.params import Params
 from components.workloads.records import read_winner
 
@@ -52,16 +55,40 @@ def synthesis(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
     params = _params(raw)
     validated = workspace.stage("validation")
     out = workspace.stage("synthesis")
-    summary = synthesise(validated / "catalog", validated / "backgrounds", params.synthesis, out=out, seed=params.seed)
+    summary = synthesise(
+        validated / "catalog",
+        validated / "backgrounds",
+        params.synthesis,
+        out=out,
+        seed=params.seed,
+        cache=workspace.cache,
+    )
     draw_contact_sheet(out, out / "contact_sheet.png")
-    facts = {f"doubtful {item.sample_id[:12]}": item.reason for item in summary.doubtful}
-    metrics = {"num_images": float(summary.num_images), "num_doubtful": float(len(summary.doubtful))}
-    return _told(out, StageReport(metrics=metrics, facts=facts, pictures=("contact_sheet.png",)))
+    facts = {
+        f"{'doubtful' if item.used else 'left out'} {item.sample_id[:12]}": item.sentence for item in summary.doubtful
+    }
+    metrics = {
+        "num_images": float(summary.num_images),
+        "num_doubtful": float(sum(item.used for item in summary.doubtful)),
+        "num_left_out": float(sum(not item.used for item in summary.doubtful)),
+        **{f"num_{generator}": float(number) for generator, number in summary.num_by_generator.items()},
+    }
+    sheets = ["contact_sheet.png", *([summary.doubts_path.name] if summary.doubts_path is not None else [])]
+    return _told(
+        out,
+        StageReport(
+            metrics=metrics,
+            facts={**facts, "synthesis_recipe": summary.recipe},
+            # recipe.json names every asset; kept with the run, it answers later what an asset has touched
+            pictures=(*sheets, "recipe.json"),
+        ),
+    )
 
 
 def training(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
-    """Train and search photos and synthetic images in; one model a candidate out."""
+    """Train and search photos and synthetic images in; one model a candidate out, and the family's finalists."""
     from components.training.training import TrainingInputs, train
+    from components.workloads.families import FamilySummary, search_family
 
     params = _params(raw)
     validated = workspace.stage("validation")
@@ -76,19 +103,34 @@ def training(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         scratch=workspace.scratch,
     )
     summary = train(inputs, params.training, out=out, seed=params.seed)
+    searched = params.training.family is not None
+    family = search_family(inputs, params, out=out) if searched else FamilySummary()
+    made = (*summary.candidates, *family.candidates)
+    if not made:
+        raise DataError(
+            f"there is no candidate: {'; '.join(family.facts.values())}; add a recipe to training.candidates"
+        )
     children = {
-        made.name: {
-            "model": f"{made.name}/model",
-            "digest": made.digest,
-            "metrics": {"search_accuracy": made.search_accuracy, "num_parameters": float(made.num_parameters)},
-            "params": made.recipe,
-            "curves": {"search_accuracy_by_epoch": list(made.history)},
+        one.name: {
+            "model": f"{one.name}/model",
+            "digest": one.digest,
+            "metrics": {
+                "search_accuracy": one.search_accuracy,
+                "num_parameters": float(one.num_parameters),
+                **one.tuned,
+                **family.costs.get(one.name, {}),
+            },
+            "params": one.recipe,
+            "curves": {"search_accuracy_by_epoch": list(one.history)},
         }
-        for made in summary.candidates
+        for one in made
     }
-    metrics = {f"{made.name}.search_accuracy": made.search_accuracy for made in summary.candidates}
-    facts = {f"skipped {name}": reason for name, reason in summary.skipped.items()}
-    return _told(out, StageReport(metrics=metrics, facts=facts, children=children))
+    metrics = {f"{one.name}.search_accuracy": one.search_accuracy for one in made} | dict(family.metrics)
+    facts = {f"skipped {name}": reason for name, reason in summary.skipped.items()} | dict(family.facts)
+    pictures = ("inputs.json", *family.pictures)
+    return _told(
+        out, StageReport(metrics=metrics, facts=facts | _record_inputs(workspace), pictures=pictures, children=children)
+    )
 
 
 def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
@@ -133,9 +175,29 @@ def _params(raw: Mapping[str, Any]) -> Params:
 
 
 def _champion(workspace: Workspace) -> Path | None:
-    """The folder of the pinned champion's model; None before the first release."""
+    """The folder of the pinned champion's model; before the first release an incumbent from elsewhere, or None."""
     pinned = read_json(workspace.baseline / "baseline.json")["model"]
-    return workspace.baseline / "model" if pinned is not None else None
+    incumbent = workspace.baseline / INCUMBENT
+    if pinned is None:
+        return incumbent if incumbent.is_dir() else None
+    return workspace.baseline / "model"
+
+
+def _record_inputs(workspace: Workspace) -> dict[str, str]:
+    """Write down what models of this release come from, as inputs.json in training's folder; digests as facts.
+
+    It is kept with the run, so that `detent revoke` can tell later which models a photo or an asset has touched.
+    """
+    recipe = digest_json(read_json(workspace.stage("synthesis") / "recipe.json"))
+    champion = read_json(workspace.baseline / "baseline.json")["model"]
+    photos = [
+        sample
+        for split in ("train", "search")
+        for sample in manifest.read(workspace.stage("validation") / "photos" / split, ["sample_id"])["sample_id"]
+    ]
+    inputs = {"synthesis_recipe": recipe, "champion": champion, "photos": [sample.as_py() for sample in photos]}
+    write_json(workspace.stage("training") / "inputs.json", inputs)
+    return {"synthesis_recipe": recipe} | ({"champion": champion} if champion is not None else {})
 
 
 def _told(out: Path, report: StageReport) -> StageReport:

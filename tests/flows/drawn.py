@@ -1,12 +1,18 @@
 """Drawn sources: three products, a few photos of each, parameters for tiny networks."""
 
+import io
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from components.core.digests import sample_id
+from components.core.files import write_json
+from components.core.manifest import ManifestWriter
 from components.core.workspace import Workspace
+from components.models.identity import model_digest
 from flows.demo import write_all_params
 
 PRODUCTS = {"ball": (210, 40, 40), "box": (40, 160, 60), "can": (50, 70, 210)}
@@ -62,3 +68,35 @@ def write_params(workspace: Workspace, **changes: Any) -> None:
     if "candidates" in changes:
         params["training"] = {**PARAMS["training"], "candidates": changes["candidates"]}
     write_all_params(workspace, params)
+
+
+def lay_out_splits(workspace: Workspace, *, num_search: int = 90, num_certify: int = 150, signal: int = 30) -> None:
+    """Validated splits of faintly coloured noise and an empty synthesis, as if the stages before training had run.
+
+    `signal` is how much of its colour a class shows; at the default a tiny network errs on some images and not on most.
+    """
+    folder = workspace.stage("validation")
+    for number, (split, num) in enumerate((("train", 96), ("search", num_search), ("certify", num_certify))):
+        rng = np.random.default_rng(number)
+        with ManifestWriter(folder / "photos" / split) as writer:
+            for index in range(num):
+                pixels = rng.integers(0, 150, (16, 16, 3)) + rng.integers(0, 40, 3)
+                pixels[..., index % 3] += signal
+                file = io.BytesIO()
+                Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
+                label, data = list(PRODUCTS)[index % 3], file.getvalue()
+                writer.write({"sample_id": sample_id(data), "image": {"bytes": data, "path": None}, "label": label})
+    write_json(folder / "classes.json", list(PRODUCTS))
+    for empty in (workspace.stage("synthesis"), workspace.replay):
+        with ManifestWriter(empty):
+            pass
+    write_json(workspace.stage("synthesis") / "recipe.json", {"assets": []})
+    write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+
+
+def pin_champion(workspace: Workspace, model: Path) -> str:
+    """Make a model folder the pinned champion of a workspace, as a release would; returns its digest."""
+    shutil.copytree(model, workspace.baseline / "model", dirs_exist_ok=True)
+    digest = model_digest(workspace.baseline / "model")
+    write_json(workspace.baseline / "baseline.json", {"model": digest, "anchor_version": None})
+    return digest

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from components.core import manifest
 from components.core.errors import StateError
 from components.core.settings import Settings
 from components.core.stages import read_report
@@ -16,6 +17,7 @@ from components.tracking.registry import DIGEST, champion_alias
 from components.tracking.runs import PARENT, Tracker
 from components.workloads.params import load_params
 from flows.baseline import champion_of, pinned_digest
+from flows.provenance import remake_sample, revoke_asset
 from flows.runs import run_release, workspace_lock
 from flows.status import read_status
 from flows.versions import Graph
@@ -59,6 +61,25 @@ def test_the_run_is_on_record_in_mlflow(release: Release) -> None:
     (version,) = tracker.client.search_model_versions("name = 'products-drawn'")
     shown = champion_alias(tracker, "products-drawn")
     assert shown is not None and shown[0] == version.tags[DIGEST] == champion_digest(workspace)
+
+
+def test_an_image_is_made_again_and_its_assets_are_traced_to_the_champion(release: Release) -> None:
+    workspace, _ = release
+    row = manifest.read(workspace.stage("synthesis")).to_pylist()[0]
+    copy = workspace.home / "again.jpg"
+    remake_sample(row["sample_id"], out=str(copy))
+    assert copy.read_bytes() == row["image"]["bytes"]
+    photo = manifest.read(workspace.stage("validation") / "photos" / "train")["sample_id"][0].as_py()
+    for asset, where in (
+        (row["parents"][0], "data/catalog"),
+        (row["parents"][1], "data/backgrounds"),
+        (photo, "data/photos"),
+    ):
+        told = revoke_asset(asset).value
+        assert where in {dataset["path"] for dataset in told["datasets"]}
+        assert [model["champion"] for model in told["models"]] == ["now"]
+        assert told["bentos"] == [read_report(workspace.stage("packaging")).facts["bento"]]
+        assert len(told["past_datasets"]) == (asset != photo) and not told["unknown_models"]
 
 
 def test_a_second_run_does_nothing_and_does_not_start_prefect(

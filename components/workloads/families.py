@@ -1,0 +1,267 @@
+"""Searches the trained family on the search split: candidates for the gate, a table of all that was asked, a picture.
+
+This is the wire between two stages that do not know each other: training makes members and says what they cost and
+answer, selection says which to ask for and which to choose. What is chosen here has proven nothing yet. A killed
+search goes on: every evaluated genotype is a row on disk before the next is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from components.core.errors import ConfigError
+from components.core.files import atomic_path
+from components.models.artefacts import load_model
+from components.selection.frontier import Outcome, pareto_front
+from components.selection.frontier_picture import Landmarks, Spot, draw_frontier
+from components.selection.proposals import Genotype, SearchSpace, key_of
+from components.selection.search import SearchPlan, SearchProblem, SearchRow, search
+from components.selection.targets import Target, choose, choose_all, excess
+from components.training.candidates import CandidateSummary
+from components.training.families import COSTS, Family, costs_of, right_answers
+from components.training.family_fitting import train_family
+from components.training.training import FAMILY, RESEED, TrainingInputs
+from components.workloads.params import Params
+from components.workloads.targets import write_record
+
+log = logging.getLogger(__name__)
+TABLE, PICTURE = "members.parquet", "frontier.png"
+_POPULATION = 16
+_ANY: Target = Target(name="any", flip_limit=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilySummary:
+    """What a family gave: its candidates, their costs, and what the stage tells of it (pictures by their path)."""
+
+    candidates: tuple[CandidateSummary, ...] = ()
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """All rows that were evaluated, once each; those over a limit; and by target why its search found nothing."""
+
+    rows: tuple[SearchRow, ...]
+    over_limit: tuple[SearchRow, ...]
+    nothing: Mapping[str, str]
+
+    @property
+    def front(self) -> set[int]:
+        """The rows that no other beats on accuracy and flips."""
+        return set(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in self.rows]))
+
+
+def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> FamilySummary:
+    """Train the family and make its finalists candidates in `out`: one a target, or `family-1` and so on without.
+
+    Where the champion cannot be held as the family's form asks, that is said in a fact and there is none.
+    """
+    family = train_family(inputs, params.training, out=out, seed=params.seed)
+    if isinstance(family, str):
+        log.warning("the family is skipped: %s", family)
+        return FamilySummary(facts={f"skipped {FAMILY}": family})
+    found = _search(family, params, scratch=inputs.scratch)
+    finalists, targets = _choose(found, params, has_champion=family.champion is not None)
+    made = {name: family.make_candidate(name, row.genotype, out=out) for name, row in finalists.items()}
+    folder = out / FAMILY
+    _write_table(folder / TABLE, family, found, finalists)
+    pictures = [f"{FAMILY}/{TABLE}"]
+    if family.champion is not None and found.rows:
+        _draw(folder / PICTURE, family, found, finalists, params=params)
+        pictures.append(f"{FAMILY}/{PICTURE}")
+    costs = {name: dict(row.costs) for name, row in finalists.items()}
+    if params.selection.targets:  # a recipe's candidate may serve a target too
+        others = [path.parent for path in sorted(out.glob("*/model")) if path.parent.name not in {*costs, RESEED}]
+        loaded = {path.name: load_model(path / "model") for path in others}
+        costs |= {name: costs_of(model.network, model.spec) for name, model in loaded.items()}
+    write_record(out, targets=targets, costs=costs)
+    return FamilySummary(
+        candidates=tuple(made.values()),
+        costs=costs,
+        metrics=_metrics(found, finalists),
+        facts=_facts(family, found, targets),
+        pictures=tuple(pictures),
+    )
+
+
+def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
+    """One search for each target, under its limits and all in one table; one without limits where there is none."""
+    targets = params.selection.targets or (_ANY,)
+    rows: dict[str, SearchRow] = {}
+    over: dict[str, SearchRow] = {}
+    nothing: dict[str, str] = {}
+    for target in targets:
+        cheapest = excess(family.cost(family.cheapest()), target.limits)
+        if cheapest:
+            nothing[target.name] = _beyond(family, target, cheapest)
+            continue
+        problem = SearchProblem(
+            space=SearchSpace(genes=family.genes),
+            cost=family.cost,
+            evaluate=lambda genotype: _outcome(family, genotype),
+            made_from=family.made_from,
+            limits=target.limits,
+        )
+        try:
+            result = search(problem, _plan(family, params), table=scratch / f"{family.made_from}.search.jsonl")
+        except ConfigError as error:
+            nothing[target.name] = str(error)
+            continue
+        rows |= {key_of(row.genotype): row for row in result.evaluated}
+        over |= {key_of(row.genotype): row for row in result.over_limit}
+    left = tuple(row for key, row in over.items() if key not in rows)
+    return _Found(rows=tuple(rows.values()), over_limit=left, nothing=nothing)
+
+
+def _beyond(family: Family, target: Target, over: Mapping[str, float]) -> str:
+    """Why a target's limits lie below the family's cheapest member: no search would find one."""
+    costs = family.cost(family.cheapest())
+    told = ", ".join(f"{name} {costs[name]:.4g} against {target.limits[name]:.4g}" for name in over)
+    return f"the family's cheapest member is over the limits ({told}); raise them, or give the family smaller members"
+
+
+def _plan(family: Family, params: Params) -> SearchPlan:
+    config = family.config
+    method: Literal["evolution", "random", "accuracy"] = config.method
+    if family.champion is None and method == "evolution":
+        method = "accuracy"  # nothing can flip yet
+    return SearchPlan(
+        num_evaluations=config.evaluations,
+        seed=params.seed,
+        method=method,
+        population=max(2, min(_POPULATION, config.evaluations // 3)),
+        start=family.start()[: config.evaluations],
+    )
+
+
+def _outcome(family: Family, genotype: Genotype) -> Outcome:
+    accuracy, flips = family.reached(genotype)
+    return Outcome(accuracy=accuracy, flips=flips)
+
+
+def _choose(
+    found: _Found, params: Params, *, has_champion: bool
+) -> tuple[dict[str, SearchRow], dict[str, dict[str, str]]]:
+    """The finalists by name, and for each target the finalist that stands for it, or why there is none."""
+    targets = params.selection.targets
+    if not targets:
+        assert params.training.family is not None
+        num = params.training.family.candidates
+        chosen = _spread(found.rows, num, flip_target=params.training.flip_target, has_champion=has_champion)
+        return {f"{FAMILY}-{number}": found.rows[index] for number, index in enumerate(chosen, start=1)}, {}
+    finalists: dict[str, SearchRow] = {}
+    told: dict[str, dict[str, str]] = {}
+    for name, index in choose_all(found.rows, targets).items():
+        if isinstance(index, str):
+            told[name] = {"reason": found.nothing.get(name, index)}
+            continue
+        row = found.rows[index]
+        same = [other for other, finalist in finalists.items() if finalist is row]
+        told[name] = {"candidate": same[0] if same else name}  # one model for two targets costs one look, not two
+        finalists.setdefault(told[name]["candidate"], row)
+    return finalists, told
+
+
+def _spread(rows: Sequence[SearchRow], num: int, *, flip_target: float, has_champion: bool) -> list[int]:
+    """The most accurate within the flip target, then the most accurate at half its flips, and so on.
+
+    Without a champion nothing flips, and the multiply-adds are halved instead. Where none is within the target, the
+    one with fewest flips comes first.
+    """
+    first = choose(rows, Target(name="any", flip_limit=flip_target))
+    if first is None:
+        first = min(range(len(rows)), key=lambda index: (rows[index].flips, -rows[index].accuracy))
+    chosen = [first]
+    while len(chosen) < num:
+        last = rows[chosen[-1]]
+        halved = Target(name="any", flip_limit=last.flips / 2)
+        if not has_champion:
+            halved = Target(name="any", multiply_adds=last.costs["multiply_adds"] / 2)
+        following = choose(rows, halved)
+        if following is None or following in chosen:
+            break
+        chosen.append(following)
+    return chosen
+
+
+def _write_table(path: Path, family: Family, found: _Found, finalists: Mapping[str, SearchRow]) -> None:
+    """One row a genotype in the order asked, those over a limit last and without an outcome."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = {key_of(row.genotype): name for name, row in finalists.items()}
+    front = found.front
+    table = [
+        {
+            **{name: row.genotype[name] for name in family.genes},
+            "accuracy": row.outcome.accuracy if row.outcome is not None else None,
+            "negative_flip_rate": row.outcome.flips if row.outcome is not None else None,
+            **{name: row.costs[name] for name in COSTS},
+            "holds_champion": family.holds_champion(row.genotype),
+            "within_limits": row.outcome is not None,
+            "on_frontier": index in front,
+            "candidate": names.get(key_of(row.genotype)),
+            "seconds": row.seconds,
+        }
+        for index, row in enumerate((*found.rows, *found.over_limit))
+    ]
+    with atomic_path(path) as partial:
+        pq.write_table(pa.Table.from_pylist(table), partial)
+
+
+def _draw(path: Path, family: Family, found: _Found, finalists: Mapping[str, SearchRow], *, params: Params) -> None:
+    """Accuracy against flips, beside the champion, a reseed of it if one was trained, and the limit on flips."""
+    names = {key_of(row.genotype): name for name, row in finalists.items()}
+    was_right = family.champion_right()
+    reseed = path.parents[1] / RESEED / "model"
+    floor = None
+    if reseed.is_dir():
+        right = right_answers(load_model(reseed), family.bench.images, family.spec.classes)
+        floor = float(np.mean(was_right & ~right))
+    limits = {target.flip_limit for target in params.selection.targets} or {params.training.flip_target}
+    landmarks = Landmarks(
+        champion_accuracy=float(np.mean(was_right)),
+        reseed_flips=floor,
+        flip_limit=limits.pop() if len(limits) == 1 else None,
+        title=f"The family's {len(found.rows)} evaluated members",
+    )
+    spots = [
+        Spot(
+            outcome=Outcome(accuracy=row.accuracy, flips=row.flips),
+            cost=row.costs["multiply_adds"] / 1e6,
+            name=names.get(key_of(row.genotype), ""),
+        )
+        for row in found.rows
+    ]
+    draw_frontier(path, spots, landmarks)
+
+
+def _metrics(found: _Found, finalists: Mapping[str, SearchRow]) -> dict[str, float]:
+    metrics = {
+        f"{FAMILY}.num_evaluated": float(len(found.rows)),
+        f"{FAMILY}.num_over_limit": float(len(found.over_limit)),
+        f"{FAMILY}.num_on_frontier": float(len(found.front)),
+        f"{FAMILY}.search_seconds": sum(row.seconds for row in (*found.rows, *found.over_limit)),
+    }
+    for name, row in finalists.items():
+        metrics |= {f"{name}.search_negative_flip_rate": row.flips}
+        metrics |= {f"{name}.{cost}": value for cost, value in row.costs.items()}
+    return metrics
+
+
+def _facts(family: Family, found: _Found, targets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    around = f"around champion {family.champion.digest[:12]}, {family.form}" if family.champion is not None else "alone"
+    facts = {FAMILY: f"{around}: {len(found.rows)} members evaluated, {len(found.front)} on the frontier"}
+    for name, told in targets.items():
+        facts[f"target {name}"] = f"candidate {told['candidate']}" if "candidate" in told else f"none: {told['reason']}"
+    return facts

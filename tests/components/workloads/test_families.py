@@ -1,0 +1,320 @@
+"""A tiny family through the real stages: finalists stand alone, hold the champion and are gated; certify is sealed."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from components.core.errors import ConfigError, DataError, IntegrityError
+from components.core.files import read_json, write_json
+from components.core.params import parse_section
+from components.core.stages import StageReport
+from components.core.workspace import Workspace
+from components.datasets.pixels import PixelStore
+from components.models.artefacts import ModelSpec, load_model, save_model
+from components.models.families import build_network
+from components.models.growth import Grown
+from components.models.prediction import predict_logits
+from components.models.slicing import check_contained
+from components.selection.ledger import Ledger
+from components.training.families import Family
+from components.workloads.incumbents import INCUMBENT, take_in_incumbent
+from components.workloads.params import Params
+from components.workloads.products import selection, training
+from components.workloads.targets import read_record
+from tests.flows.drawn import PRODUCTS, lay_out_splits, pin_champion
+
+FAMILY: dict[str, Any] = {
+    "widths": [[4, 8], [8, 12]],
+    "depths": [[1, 2], [1]],
+    "sizes_px": [8, 16],
+    "stem_stride": 1,
+    "epochs": 4,
+    "learning_rate": 0.02,
+    "evaluations": 12,
+}
+SEALED = b"whoever reads this breaks the seal"
+
+
+def params(family: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
+    """Raw parameters with a family and no recipe."""
+    own = {"size_px": 16, "batch": 24, "patience_epochs": 9, "flip_target": 0.05, "precision": "float32"}
+    chosen = {"candidates": {}, "family": FAMILY | (family or {})} | sections.pop("training", {})
+    return {"seed": 1, "training": own | chosen, **sections}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Splits, and a champion that errs now and then."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("family")
+    workspace = Workspace(root=folder / "workspace", home=folder / "home")
+    lay_out_splits(workspace)
+    plain = {"widths": [4, 8], "blocks": [1, 1], "stem_stride": 1, "epochs": 3, "learning_rate": 0.02}
+    training(workspace, params(training={"candidates": {"plain": plain}, "family": None}))
+    pin_champion(workspace, workspace.stage("training") / "plain" / "model")
+    return workspace
+
+
+@pytest.fixture
+def workspace(drawn: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of its own, whose certify split cannot be read."""
+    own = Workspace(root=tmp_path / "workspace", home=tmp_path / "home")
+    shutil.copytree(drawn.root, own.root)
+    shutil.copytree(drawn.cache, own.cache)
+    certify = own.stage("validation") / "photos" / "certify"
+    certify.rename(certify.with_name("kept-certify"))
+    certify.mkdir()
+    (certify / "shard-00000.parquet").write_bytes(SEALED)
+    return own
+
+
+@pytest.fixture(scope="module")
+def searched(drawn: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, StageReport]]:
+    """The training stage with the family, certify sealed while it ran; read only."""
+    folder = tmp_path_factory.mktemp("searched")
+    own = Workspace(root=folder / "workspace", home=folder / "home")
+    shutil.copytree(drawn.root, own.root)
+    certify = own.stage("validation") / "photos" / "certify"
+    certify.rename(certify.with_name("kept-certify"))
+    certify.mkdir()
+    (certify / "shard-00000.parquet").write_bytes(SEALED)
+    yield own, training(own, params())
+
+
+def table(workspace: Workspace) -> pa.Table:
+    return pq.read_table(workspace.stage("training") / "family" / "members.parquet")
+
+
+def unseal(workspace: Workspace) -> None:
+    certify = workspace.stage("validation") / "photos" / "certify"
+    shutil.rmtree(certify)
+    certify.with_name("kept-certify").rename(certify)
+
+
+def test_every_evaluated_member_is_a_row_and_the_frontier_is_drawn(searched: tuple[Workspace, StageReport]) -> None:
+    workspace, report = searched
+    rows = table(workspace).to_pylist()
+    assert len(rows) == 12 == report.metrics["family.num_evaluated"]
+    assert all(row["latency_ms"] > 0 and row["multiply_adds"] > 0 for row in rows)
+    for row in rows:
+        beaten = [
+            other
+            for other in rows
+            if other["accuracy"] >= row["accuracy"]
+            and other["negative_flip_rate"] <= row["negative_flip_rate"]
+            and (other["accuracy"], other["negative_flip_rate"]) != (row["accuracy"], row["negative_flip_rate"])
+        ]
+        assert not (row["on_frontier"] and beaten)
+    assert set(report.pictures) >= {"family/members.parquet", "family/frontier.png"}
+    assert all((workspace.stage("training") / name).is_file() for name in report.pictures)
+
+
+def test_finalists_stand_alone_hold_the_champion_and_reach_what_the_table_says(
+    searched: tuple[Workspace, StageReport],
+) -> None:
+    workspace, report = searched
+    champion = load_model(workspace.baseline / "model")
+    search = PixelStore.open(workspace.stage("validation") / "photos" / "search", size_px=16, cache=workspace.cache)
+    labels = search.label_indices(tuple(PRODUCTS))
+    was_right = predict_logits(champion.network, champion.spec, search.pixels).argmax(1) == labels
+    assert 0.4 < was_right.mean() < 1, "the champion must err for flips to mean anything"
+    rows = {row["candidate"]: row for row in table(workspace).to_pylist()}
+    assert list(report.children) == ["family-1", "family-2"]
+    for name, child in report.children.items():
+        model = load_model(workspace.stage("training") / name / "model", digest=child["digest"])
+        right = predict_logits(model.network, model.spec, search.pixels).argmax(1) == labels
+        assert right.mean() == pytest.approx(rows[name]["accuracy"])
+        assert (was_right & ~right).mean() == pytest.approx(rows[name]["negative_flip_rate"])
+        assert rows[name]["negative_flip_rate"] <= 0.05
+        assert rows[name]["holds_champion"] and isinstance(model.network, Grown)
+        check_contained(model.network.inner.state_dict(), champion.network.state_dict(), statistics=True)
+        assert child["metrics"]["multiply_adds"] == rows[name]["multiply_adds"]
+        assert {"share", "bias"} <= child["metrics"].keys()
+
+
+def test_a_champion_altered_by_one_weight_is_not_taken_for_held(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Family._released
+
+    def altered(self: Family, *arguments: Any) -> Any:
+        network, spec = real(self, *arguments)
+        if isinstance(network, Grown):
+            network.inner.head.bias[0] += 1e-6  # type: ignore[union-attr,index]
+        return network, spec
+
+    monkeypatch.setattr(Family, "_released", altered)
+    with pytest.raises(IntegrityError, match=r"head\.bias differs at \[0\]"):
+        training(workspace, params({"epochs": 1, "evaluations": 2}))
+
+
+def test_the_same_seed_gives_the_same_table_and_a_kill_costs_no_evaluation(
+    workspace: Workspace, searched: tuple[Workspace, StageReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = Family.reached
+
+    def dying(self: Family, genotype: Any) -> tuple[float, float]:
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        asked.append(str(genotype))
+        return real(self, genotype)
+
+    monkeypatch.setattr(Family, "reached", dying)
+    with pytest.raises(KeyboardInterrupt):
+        training(workspace, params())
+    later: list[str] = []
+    made = Family.make_candidate
+    evaluated: list[int] = []
+
+    def counting(self: Family, genotype: Any) -> tuple[float, float]:
+        later.append(str(genotype))
+        return real(self, genotype)
+
+    def making(self: Family, *arguments: Any, **options: Any) -> Any:
+        evaluated.append(len(later))
+        return made(self, *arguments, **options)
+
+    monkeypatch.setattr(Family, "reached", counting)
+    monkeypatch.setattr(Family, "make_candidate", making)
+    report = training(workspace, params())
+    assert evaluated[0] == 7 and not set(asked) & set(later[:7])
+    measured = ["latency_ms", "seconds"]
+    assert table(workspace).drop_columns(measured).equals(table(searched[0]).drop_columns(measured))
+    digests = [{name: child["digest"] for name, child in r.children.items()} for r in (report, searched[1])]
+    assert digests[0] == digests[1]
+
+
+def test_targets_are_searched_within_their_limits_gated_and_listed(
+    workspace: Workspace, searched: tuple[Workspace, StageReport]
+) -> None:
+    """The phone's limit is below what holding the champion costs; the watch can have nothing."""
+    alone = min(row["multiply_adds"] for row in table(searched[0]).to_pylist())
+    targets = [
+        {"name": "server", "flip_limit": 0.05},
+        {"name": "phone", "multiply_adds": 1.05 * alone, "flip_limit": 0.5},
+        {"name": "watch", "multiply_adds": 10, "flip_limit": 0.5},
+    ]
+    lenient = {"limit": 0.4, "slices": {"columns": []}, "improvement": {"rule": "non-inferior", "margin": 0.4}}
+    raw = params(selection={"targets": targets, "policy": lenient})
+    shutil.rmtree(workspace.stage("training"))
+    shutil.copytree(searched[0].stage("training"), workspace.stage("training"))
+    shutil.copytree(searched[0].scratch, workspace.scratch)
+    report = training(workspace, raw)
+    assert list(report.children) == ["server", "phone"], "the earlier finalists are gone"
+    assert report.children["phone"]["metrics"]["multiply_adds"] <= 1.05 * alone
+    assert report.facts["target watch"].startswith("none: the family's cheapest member is over")
+    over = table(workspace).filter(pa.compute.invert(table(workspace)["within_limits"]))
+    assert over.num_rows and over["accuracy"].null_count == over.num_rows, "what is over a limit is not evaluated"
+    unseal(workspace)
+    decided = selection(workspace, raw)
+    record = read_json(workspace.stage("selection") / "targets.json")
+    looks = Ledger(workspace.ledger, workspace.ledger_anchor).looks()
+    assert [look.promoted for look in looks] == [True, True], "each target's finalist was asked, each look charged"
+    assert sum(look.level for look in looks) < 0.05 and looks[1].level < looks[0].level / 4
+    assert decided.facts["winner"] in ("server", "phone")
+    assert record["phone"]["candidate"] == "phone" and record["phone"]["digest"] == report.children["phone"]["digest"]
+    assert record["server"]["candidate"] in ("server", "phone") and record["watch"]["candidate"] is None
+    assert decided.facts["target watch"].startswith("none: the family's cheapest member is over")
+    assert {"target server", "target phone"} == decided.children.keys()
+    assert decided.children["target phone"]["tags"]["detent.model"] == record["phone"]["digest"]
+    again = selection(workspace, raw)
+    assert again.facts["winner"] == decided.facts["winner"]
+    assert len(Ledger(workspace.ledger, workspace.ledger_anchor).looks()) == 2, "the same question is free"
+
+
+def test_before_the_first_release_the_family_stands_alone(workspace: Workspace) -> None:
+    write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+    report = training(workspace, params({"epochs": 1, "evaluations": 8}))
+    assert report.facts["family"].startswith("alone: 8 members")
+    sizes = [child["metrics"]["multiply_adds"] for child in report.children.values()]
+    assert len(sizes) == 1 or sizes[1] <= sizes[0] / 2
+    assert "family/frontier.png" not in report.pictures and not any(table(workspace)["holds_champion"].to_pylist())
+
+
+@pytest.mark.parametrize("form", ["widened", "shared"])
+def test_the_other_forms_hold_the_champion_too(workspace: Workspace, form: str) -> None:
+    family = {"champion": form, "epochs": 1, "evaluations": 4, "candidates": 1, "distill_weight": 0.5, "sizes_px": []}
+    report = training(workspace, params(family))
+    champion = load_model(workspace.baseline / "model").network.state_dict()
+    (child,) = report.children.values()
+    network = load_model(workspace.stage("training") / child["model"]).network
+    if form == "widened":
+        assert isinstance(network, Grown)
+        check_contained(network.inner.state_dict(), champion, statistics=True)
+    else:
+        check_contained(network.state_dict(), champion)
+    assert all(table(workspace)["holds_champion"].to_pylist())
+
+
+def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -> None:
+    with pytest.raises(DataError, match=r"no candidate: .*reads images of the champion's side"):
+        training(workspace, params({"champion": "widened"}))
+    architecture = {"family": "torchvision", "name": "shufflenet_v2_x0_5", "num_classes": 3}
+    spec = ModelSpec(architecture=architecture, classes=tuple(PRODUCTS), size_px=16)
+    save_model(workspace.root / "foreign", build_network(architecture), spec)
+    pin_champion(workspace, workspace.root / "foreign")
+    with pytest.raises(DataError, match="a family can be laid around a 'convnet'"):
+        training(workspace, params({"champion": "shared", "sizes_px": []}))
+
+
+def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Workspace, tmp_path: Path) -> None:
+    """Weights and a card beside them; another side and another order of classes than ours."""
+    weights = load_file(workspace.baseline / "model" / "model.safetensors")
+    order = [2, 0, 1]
+    for name in ("head.weight", "head.bias"):
+        weights[name] = weights[name][order].contiguous()
+    save_file(weights, tmp_path / "theirs.safetensors")
+    card = read_json(workspace.baseline / "model" / "model.json")
+    theirs = {
+        "classes": [card["classes"][i] for i in order],
+        "input": card["input"],
+        "architecture": card["architecture"],
+    }
+    write_json(tmp_path / "theirs.json", theirs)
+    shutil.rmtree(workspace.baseline / "model")
+    write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+    digest = take_in_incumbent(tmp_path / "theirs.safetensors", out=workspace.baseline / INCUMBENT)
+    raw = params({"epochs": 1, "evaluations": 6, "candidates": 1}, training={"reseed": True})
+    report = training(workspace, raw)
+    assert digest[:12] in report.facts["family"] and "came from elsewhere" in report.facts["skipped reseed"]
+    unseal(workspace)
+    decided = selection(workspace, raw)
+    decision = read_json(workspace.stage("selection") / "family-1.decision.json")
+    assert decision["digests"]["champion"] == digest and decided.facts["family-1"]
+    assert decision["counts"]["n_old_right"] < decision["counts"]["n"], "flips are counted against the incumbent"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"training": {"family": None}}, "candidates is empty"),
+        ({"family": {"sizes_px": [8, 12]}}, "largest side is 12 px, size_px is 16"),
+        ({"family": {"depths": [[1]]}}, "depths has 1 entries, 2 widths need 2"),
+        ({"selection": {"targets": [{"name": "reseed"}]}}, "choose other names"),
+        ({"selection": {"targets": [{"name": "a"}, {"name": "a"}]}}, "choose other names"),
+        (
+            {"training": {"family": None, "candidates": {"plain": {}}}, "selection": {"targets": [{"name": "a"}]}},
+            "add training.family",
+        ),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse_section(Params, params(**changes), where="params.yaml")
+
+
+def test_without_a_family_there_is_no_record(tmp_path: Path) -> None:
+    assert read_record(tmp_path) == {"targets": {}, "costs": {}}
+
+
+def test_the_tripwire_is_live(workspace: Workspace) -> None:
+    with pytest.raises(DataError, match="arquet"):
+        PixelStore.open(workspace.stage("validation") / "photos" / "certify", size_px=16, cache=workspace.cache)
