@@ -1,8 +1,8 @@
 """Searches a family's sub-networks for those that no other beats on accuracy and negative flips, within cost limits.
 
 Evolutionary by NSGA-II (Deb et al. 2002, as Optuna has it), with a negative flip counting beside accuracy as in REG-NAS
-(Duggal et al. 2022); random and accuracy-only search are its peers, behind the same call. What is evaluated, and on what,
-is the caller's: a function from a genotype to an outcome on the *search* split. Nothing here knows another.
+(Duggal et al. 2022); random and accuracy-only search are its peers, behind the same call. What is evaluated, and on
+what, is the caller's: a function from a genotype to an outcome on the *search* split. Nothing here knows another.
 
 A genotype over a limit is never evaluated. Every genotype looked at is a row on disk before the next is asked for; the
 proposals are a function of (seed, outcomes), so a killed search that starts again reads its rows, retraces its steps
