@@ -84,13 +84,14 @@ def demo(seed: int, fresh: bool) -> Answer:
 @click.option("--catalog", help="One sub-folder a class: product pictures. Folder, CSV, COCO file or s3://.")
 @click.option("--photos", help="One sub-folder a class: customers' photos. Folder, CSV, COCO file or s3://.")
 @click.option("--backgrounds", help="Any photos without the products. Folder or s3://.")
+@click.option("--incumbent", help="A model from elsewhere to hold and to beat: .onnx, .pt2, .safetensors, or a folder.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why, and run nothing.")
-def run(stage: str, dry_run: bool, **sources: str | None) -> Answer:
+def run(stage: str, dry_run: bool, incumbent: str | None, **sources: str | None) -> Answer:
     """Run the release, or the chain up to one STAGE; what is unchanged is not done again."""
     from flows.runs import run_release
 
     workload = sources.pop("workload")
-    return run_release(stage, workload=workload, sources=sources, dry_run=dry_run)
+    return run_release(stage, workload=workload, sources=sources, incumbent=incumbent, dry_run=dry_run)
 
 
 @detent.command()

@@ -7,10 +7,15 @@ nothing changed has nothing to do, though it is champion itself by then.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+from components.core.errors import StateError
 from components.core.files import atomic_directory, read_json, write_json
 from components.core.settings import Settings
 from components.core.workspace import STAGES, Workspace
 from components.promotion.rows import Champion
+from components.workloads.incumbents import INCUMBENT, take_in_incumbent
 from components.workloads.params import Params
 from flows.desks import model_name, open_journal
 from flows.versions import Graph
@@ -29,15 +34,21 @@ def pinned_digest(workspace: Workspace) -> str | None:
     return read_json(path)["model"] if path.is_file() else None
 
 
-def refresh_baseline(settings: Settings, params: Params, graph: Graph) -> bool:
+def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumbent: Path | None = None) -> bool:
     """Pin the champion, and the anchor if the policy has one, where the pin is out of date; tells if it moved.
 
-    StateError when a version that is to be pinned is not in MLflow's registry.
+    `incumbent` is a model from elsewhere to beat, taken in while there is no champion. StateError when there is one, or
+    when a version that is to be pinned is not in MLflow's registry.
     """
     workspace = Workspace.from_settings(settings)
     champion = champion_of(settings, params)
     wanted = champion.model if champion is not None else None
-    if _is_current(workspace, params, wanted, graph):
+    if incumbent is not None and champion is not None:
+        raise StateError(
+            f"version {champion.version} is champion already, so an incumbent from elsewhere has no place; leave "
+            "--incumbent out"
+        )
+    if incumbent is None and _is_current(workspace, params, wanted, graph):
         return False
     anchor = params.selection.anchor_version
     with atomic_directory(workspace.baseline) as partial:
@@ -51,6 +62,10 @@ def refresh_baseline(settings: Settings, params: Params, graph: Graph) -> bool:
                 fetch_model(tracker, name, wanted, out=partial / "model")
             if anchor is not None:
                 fetch_version(tracker, name, anchor, out=partial / "anchor")
+        if incumbent is not None:
+            take_in_incumbent(incumbent, out=partial / INCUMBENT)
+        elif wanted is None and (workspace.baseline / INCUMBENT).is_dir():
+            shutil.copytree(workspace.baseline / INCUMBENT, partial / INCUMBENT)
         write_json(partial / PIN, {"model": wanted, "anchor_version": anchor})
     graph.track(workspace.baseline)
     return True

@@ -30,9 +30,16 @@ SOURCE_KINDS: dict[SourceName, manifest.Source] = {
 
 
 def run_release(
-    stage: str, *, workload: str | None, sources: Mapping[str, str | None], dry_run: bool = False
+    stage: str,
+    *,
+    workload: str | None,
+    sources: Mapping[str, str | None],
+    incumbent: str | None = None,
+    dry_run: bool = False,
 ) -> Answer:
     """Run the release, or the chain up to a stage; the answer tells what was decided.
+
+    `incumbent` is the file or folder of a model from elsewhere, to hold and to beat while there is no champion.
 
     Exit code 3 when the gate let no candidate through. ConfigError, SourceError and DataError for bad input,
     StateError when another release is at work in this workspace.
@@ -46,7 +53,7 @@ def run_release(
         if dry_run:
             return _plan(workspace, graph, sources)
         take_in(workspace, graph, sources)
-        refresh_baseline(settings, params, graph)
+        refresh_baseline(settings, params, graph, incumbent=Path(incumbent) if incumbent is not None else None)
         return carry_out(stage, settings, params, graph)
 
 

@@ -74,10 +74,10 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
     finalists, targets = _choose(found, params, has_champion=family.champion is not None)
     made = {name: family.make_candidate(name, row.genotype, out=out) for name, row in finalists.items()}
     folder = out / FAMILY
-    _write_table(folder / TABLE, family, found, finalists)
+    _write_table(folder / TABLE, family, found=found, finalists=finalists)
     pictures = [f"{FAMILY}/{TABLE}"]
     if family.champion is not None and found.rows:
-        _draw(folder / PICTURE, family, found, finalists, params=params)
+        _draw(folder / PICTURE, family, found=found, finalists=finalists, params=params)
         pictures.append(f"{FAMILY}/{PICTURE}")
     costs = {name: dict(row.costs) for name, row in finalists.items()}
     if params.selection.targets:  # a recipe's candidate may serve a target too
@@ -194,7 +194,7 @@ def _spread(rows: Sequence[SearchRow], num: int, *, flip_target: float, has_cham
     return chosen
 
 
-def _write_table(path: Path, family: Family, found: _Found, finalists: Mapping[str, SearchRow]) -> None:
+def _write_table(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, SearchRow]) -> None:
     """One row a genotype in the order asked, those over a limit last and without an outcome."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -219,7 +219,7 @@ def _write_table(path: Path, family: Family, found: _Found, finalists: Mapping[s
         pq.write_table(pa.Table.from_pylist(table), partial)
 
 
-def _draw(path: Path, family: Family, found: _Found, finalists: Mapping[str, SearchRow], *, params: Params) -> None:
+def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, SearchRow], params: Params) -> None:
     """Accuracy against flips, beside the champion, a reseed of it if one was trained, and the limit on flips."""
     names = {key_of(row.genotype): name for name, row in finalists.items()}
     was_right = family.champion_right()

@@ -150,7 +150,7 @@ def _why_none(target: Target, decisions: Mapping[str, Decision], record: Mapping
         return str(told.get("reason", f"candidate {name} was not decided on"))
     if decisions[name].outcome == "PROMOTE":
         return f"its finalist {name} is certified, but on search, as the gate counts it, outside the target's limits"
-    return f"its finalist {name} is not certified: {decisions[name].outcome}, {' '.join(decisions[name].reasons)}"
+    return f"its finalist {name} is not certified: {decisions[name].outcome}, {decisions[name].reasons[0]}"
 
 
 def _plain(served: Served) -> dict[str, Any]:

@@ -26,7 +26,12 @@ PER_CLASS = 20 if SHORT else 100
 SEARCH_SHARE = 0.1
 _WRAPS = {
     "wrap_share": 0.3,
-    "renders": {"views_per_model": 1 if SHORT else 2, "num_paths": 24 if SHORT else 96},
+    "renders": {
+        "views_per_model": 1 if SHORT else 2,
+        "num_paths": 24 if SHORT else 96,
+        "azimuth_deg": (-55.0, 55.0),  # beyond, a wrap shows what its picture never did
+        "elevation_deg": (0.0, 35.0),
+    },
 }
 _PERFECT_CAMERA = {
     "exposure_ev": (0.0, 0.0),

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from components.core.errors import ConfigError, DataError, IntegrityError
@@ -17,7 +19,7 @@ from components.core.params import parse_section
 from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
-from components.models.artefacts import ModelSpec, load_model, save_model
+from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
 from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.prediction import predict_logits
@@ -92,6 +94,14 @@ def table(workspace: Workspace) -> pa.Table:
     return pq.read_table(workspace.stage("training") / "family" / "members.parquet")
 
 
+def right_on_search(workspace: Workspace, model: LoadedModel) -> NDArray[np.bool_]:
+    """What a model has right, decoded anew at the side that it reads."""
+    folder = workspace.stage("validation") / "photos" / "search"
+    store = PixelStore.open(folder, size_px=model.spec.size_px, cache=workspace.cache)
+    guesses = predict_logits(model.network, model.spec, store.pixels).argmax(axis=1)
+    return np.asarray(guesses == store.label_indices(tuple(PRODUCTS)))
+
+
 def unseal(workspace: Workspace) -> None:
     certify = workspace.stage("validation") / "photos" / "certify"
     shutil.rmtree(certify)
@@ -121,15 +131,13 @@ def test_finalists_stand_alone_hold_the_champion_and_reach_what_the_table_says(
 ) -> None:
     workspace, report = searched
     champion = load_model(workspace.baseline / "model")
-    search = PixelStore.open(workspace.stage("validation") / "photos" / "search", size_px=16, cache=workspace.cache)
-    labels = search.label_indices(tuple(PRODUCTS))
-    was_right = predict_logits(champion.network, champion.spec, search.pixels).argmax(1) == labels
+    was_right = right_on_search(workspace, champion)
     assert 0.4 < was_right.mean() < 1, "the champion must err for flips to mean anything"
     rows = {row["candidate"]: row for row in table(workspace).to_pylist()}
     assert list(report.children) == ["family-1", "family-2"]
     for name, child in report.children.items():
         model = load_model(workspace.stage("training") / name / "model", digest=child["digest"])
-        right = predict_logits(model.network, model.spec, search.pixels).argmax(1) == labels
+        right = right_on_search(workspace, model)
         assert right.mean() == pytest.approx(rows[name]["accuracy"])
         assert (was_right & ~right).mean() == pytest.approx(rows[name]["negative_flip_rate"])
         assert rows[name]["negative_flip_rate"] <= 0.05
@@ -245,7 +253,9 @@ def test_the_other_forms_hold_the_champion_too(workspace: Workspace, form: str) 
     report = training(workspace, params(family))
     champion = load_model(workspace.baseline / "model").network.state_dict()
     (child,) = report.children.values()
-    network = load_model(workspace.stage("training") / child["model"]).network
+    model = load_model(workspace.stage("training") / child["model"])
+    network = model.network
+    assert right_on_search(workspace, model).mean() == pytest.approx(child["metrics"]["search_accuracy"])
     if form == "widened":
         assert isinstance(network, Grown)
         check_contained(network.inner.state_dict(), champion, statistics=True)
