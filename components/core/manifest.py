@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
 from components.core.files import atomic_path
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 Split = Literal["train", "search", "certify", "replay"]
 Source = Literal["catalog", "model", "photo", "render", "paste", "palm", "background"]
@@ -113,6 +115,8 @@ def shards(folder: Path) -> list[Path]:
 
 def dataset(folder: Path) -> pads.Dataset:
     """A manifest as a pyarrow dataset over all its shards, with the union of their factor columns."""
+    import pyarrow.dataset as pads  # brings pandas along, which workers that only write can do without
+
     paths = shards(folder)
     try:
         schema = pa.unify_schemas([pq.read_schema(path) for path in paths], promote_options="permissive")

@@ -8,12 +8,14 @@ and names the one that fails for good.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -216,6 +218,15 @@ _kept: Job
 def _keep_job(job: Job) -> None:
     global _kept  # noqa: PLW0603 - one job for the life of the process
     _kept = job
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make_kept(shard: int) -> pa.Table:

@@ -31,6 +31,7 @@ from components.synthesis.renders.transfers import Tracing, Transfer, View
 from components.synthesis.renders.wraps import guess_shape, wrap_picture
 from components.synthesis.shards import Row
 
+_WRAP_AZIMUTH_DEG, _WRAP_ELEVATION_DEG = (-55.0, 55.0), (0.0, 35.0)
 _TITLES: dict[Generator, str] = {"renders": "Rendering models", "wraps": "Rendering wrapped pictures"}
 
 
@@ -80,8 +81,19 @@ def solid_lots(order: Order, quotas: Mapping[str, Quota]) -> list[Lot]:
         lots.append(_lot(order, "renders", _solid_bodies(order, renders), renders))
     wraps = {label: quota.wraps for label, quota in quotas.items() if quota.wraps}
     if wraps:
-        lots.append(_lot(order, "wraps", _wrapped_bodies(order, wraps), wraps))
+        lots.append(_lot(_from_the_front(order), "wraps", _wrapped_bodies(order, wraps), wraps))
     return lots
+
+
+def _from_the_front(order: Order) -> Order:
+    """The order with views narrowed to those of which a catalogue picture knows what is seen."""
+    renders = order.config.renders
+    azimuth, elevation = (
+        tuple(float(np.clip(bound, *known)) for bound in asked)
+        for asked, known in ((renders.azimuth_deg, _WRAP_AZIMUTH_DEG), (renders.elevation_deg, _WRAP_ELEVATION_DEG))
+    )
+    narrowed = renders.model_copy(update={"azimuth_deg": azimuth, "elevation_deg": elevation})
+    return replace(order, config=order.config.model_copy(update={"renders": narrowed}))
 
 
 def _solid_bodies(order: Order, labels: Mapping[str, int]) -> dict[str, list[Body]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -54,7 +54,8 @@ def gather(cutouts: dict[str, list[Cutout]], backgrounds: list[Background]) -> A
         raise DataError("there are no backgrounds to paste on; give some photos, or none to have them drawn")
     grounds = tuple(_as_canvas(item) for item in backgrounds)
     ordered = {label: tuple(cutouts[label]) for label in sorted(cutouts)}
-    return Assets(cutouts=ordered, backgrounds=tuple(backgrounds), grounds=grounds)
+    named = tuple(replace(item, pixels=item.pixels[:0]) for item in backgrounds)  # the canvases hold the pixels
+    return Assets(cutouts=ordered, backgrounds=named, grounds=grounds)
 
 
 def crop_ground(ground: Pixels, size_px: int, rng: np.random.Generator) -> Pixels:

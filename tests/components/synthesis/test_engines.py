@@ -2,12 +2,15 @@
 
 import os
 import signal
+import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -165,3 +168,43 @@ def test_an_engine_that_is_not_installed_says_how_to_get_it(
         open_engine(name, Drawing(marks=marks, faults={}), workers=1),
     ):
         pass
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Says which process works, then works for ever."""
+
+    marks: Path
+
+    def rows(self, shard: int) -> list[Row]:
+        (self.marks / str(os.getpid())).touch()
+        time.sleep(600)
+        return []
+
+
+def run_endlessly(folder: Path, marks: Path) -> None:
+    fill_shards(folder, Endless(marks=marks), recipe={"seed": 5}, num_shards=4, title="drawing")
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path, marks: Path) -> None:
+    parent = get_context("spawn").Process(target=run_endlessly, args=(tmp_path / "out", marks))
+    parent.start()
+    wait_until(lambda: len(list(marks.iterdir())) == 2)
+    parent.kill()
+    parent.join()
+    workers = [int(mark.name) for mark in marks.iterdir()]
+    wait_until(lambda: not any(is_at_work(worker) for worker in workers))
+
+
+def is_at_work(worker: int) -> bool:
+    try:
+        return psutil.Process(worker).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], *, patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.05)

@@ -55,6 +55,7 @@ def test_models_and_wrapped_pictures_are_rendered_and_made_again(catalog: Path) 
     (milk,) = {row["parents"][0] for row in rows if row["label"] == "milk"}
     assert milk == manifest.read(catalog)["sample_id"][0].as_py()
     assert {row["f_wrap"] for row in rows if row["label"] == "milk"} == {None, "carton"}
+    assert all(abs(row["f_azimuth_deg"]) <= 55 for row in rows if row["f_wrap"]), "a picture shows no back"
     assert {row["licence"] for row in rows} == {"CC0", "MIT"}
     assert summary.num_views_traced == len(list((catalog.parent / "cache").rglob("*.safetensors"))) == 3
     again, _ = make(catalog)
