@@ -111,7 +111,9 @@ def start_fake(tmp_path: Path, port: int, source: str) -> subprocess.Popen[str]:
     """An owner that serves a folder that looks like a Bento with `source` in BentoML's place."""
     (tmp_path / "bento.yaml").touch()
     script = (
-        "import sys; from pathlib import Path; from components.serving import server; "
+        "import signal, sys; from pathlib import Path; from components.serving import server; "
+        # a shell gives what it starts in the background an ignored Ctrl-C
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"server._server_command = lambda *_: [sys.executable, '-c', {source!r}, '{port}']; "
         f"server.serve(Path({str(tmp_path)!r}), port={port})"
     )
