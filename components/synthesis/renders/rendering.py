@@ -7,7 +7,6 @@ alone, bit for bit, because an image is always lit in the same slot of a block (
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,15 +14,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from components.core.digests import sample_id
 from components.synthesis.aims import aimed_draw, check_factors
 from components.synthesis.backgrounds import Background
 from components.synthesis.camera import CameraConfig, Floats, Shot, draw_shot, sometimes, take_picture, to_linear
-from components.synthesis.encoding import encode_jpeg, encode_mask
+from components.synthesis.encoding import encode_jpeg
 from components.synthesis.factors import FactorDraw
 from components.synthesis.lighting import Light, draw_kind, draw_light, main_direction, turned
 from components.synthesis.panoramas import fit_light, read_regions, surrounding_level
-from components.synthesis.pictures import Pixels, bounding_box
+from components.synthesis.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import (
     Geometry,
@@ -41,6 +39,7 @@ from components.synthesis.renders.framing import (
 from components.synthesis.renders.planning import PlannedView
 from components.synthesis.renders.relighting import BLOCK, Relit, prepare, relight
 from components.synthesis.renders.transfers import Transfer
+from components.synthesis.rows import image_columns, joined_licences, place_recipe
 from components.synthesis.shards import Row, row_rng
 
 GENERATOR, VERSION = "detent.renders", 1
@@ -173,27 +172,15 @@ class RenderingJob:
         check_factors(planned.aim, factors.columns)
         (encoded,) = encode_jpeg([take_picture(picture, draft.shot)], [draft.shot.jpeg_quality])
         subject, background = planned.subject, draft.background
-        licences = [licence for licence in (subject.licence, background.licence) if licence]
-        return {
-            "sample_id": sample_id(encoded),
-            "image": {"bytes": encoded, "path": None},
+        return image_columns(encoded, mask) | {
             "label": subject.label,
-            "split": "train",
             "source": "render",
             "group": subject.group,
             "parents": [subject.digest, background.sample_id],
-            "licence": "; ".join(dict.fromkeys(licences)) or None,
-            "width_px": self.settings.size_px,
-            "height_px": self.settings.size_px,
-            "mask": encode_mask(mask),
-            "box": bounding_box(mask),
-            "recipe": self._recipe(shard, index),
+            "licence": joined_licences(subject.licence, background.licence),
+            "recipe": place_recipe(GENERATOR, VERSION, seed=self.seed, recipe=self.recipe, place=(shard, index)),
             **factors.columns,
         }
-
-    def _recipe(self, shard: int, index: int) -> str:
-        place = {"generator": GENERATOR, "version": VERSION, "seed": self.seed, "recipe": self.recipe}
-        return json.dumps(place | {"shard": shard, "index": index}, sort_keys=True)
 
 
 def _crop(pixels: Pixels, settings: RenderSettings, factors: FactorDraw) -> Pixels:

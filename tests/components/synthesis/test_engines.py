@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,9 +17,7 @@ from components.core.errors import ConfigError, DataError, StateError, Unavailab
 from components.synthesis.engines import WorkerLostError, open_engine, run_shards
 from components.synthesis.shards import Row, fill_shards, row_rng
 
-needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra detent[dask] is not installed")
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra detent[ray] is not installed")
-clusters = [pytest.param("dask", marks=needs_dask), pytest.param("ray", marks=needs_ray)]
+clusters = ["dask", "ray"]
 # of the clusters' own code
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
@@ -148,7 +145,6 @@ def test_an_unknown_engine_names_the_known_ones(setting: str, marks: Path) -> No
         open_engine(setting, Drawing(marks=marks, faults={}), workers=1).__enter__()
 
 
-@needs_dask
 def test_a_cluster_that_does_not_answer_is_named(marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.synthesis.clusters._TIMEOUT_S", 1)
     with (
