@@ -147,7 +147,7 @@ def _paste_lot(order: Order, quotas: Mapping[str, int]) -> Lot:
     settings = PasteSettings(pastes=config.pastes, camera=config.camera, size_px=config.size_px)
     places = _places(list(stock.cutouts), quotas)
     job = PastingJob(
-        assets=gather(stock.cutouts, stock.backgrounds),
+        assets=gather(stock.cutouts, stock.backgrounds, seed=order.seed),
         settings=settings,
         seed=order.seed,
         recipe=order.recipe,

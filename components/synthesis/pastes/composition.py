@@ -15,6 +15,7 @@ import numpy as np
 from components.synthesis.backgrounds import Background
 from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.arrangement import Layout, arrange, pick
+from components.synthesis.pastes.backdrops import BEHIND, Behind, cut_backdrop
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.harmony import harmonise
@@ -32,16 +33,13 @@ from components.synthesis.pastes.occluders import (
     grip,
 )
 from components.synthesis.pastes.surroundings import (
-    BEHIND,
     Assets,
-    beyond,
     crop_ground,
     darken,
-    draw_behind,
     draw_copies,
-    draw_heap,
     draw_line,
     draw_other,
+    scatter,
 )
 from components.synthesis.pictures import Pixels
 
@@ -77,16 +75,17 @@ class _Scene:
 def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, factors: FactorDraw) -> Composition:
     """Compose one paste of a class, a frame of `size_px` pixels; what was drawn becomes factor columns."""
     rng, choices = factors.rng, assets.cutouts[label]
-    cutout, number = choices[int(rng.integers(len(choices)))], int(rng.integers(len(assets.backgrounds)))
+    cutout = choices[int(rng.integers(len(choices)))]
     layout = arrange(config, cutout, factors)
     look = _draw_look(config, size_px, factors)
+    behind = _draw_behind(config, layout, factors)
+    canvas, number = _cut_ground(assets, behind, label, size_px=size_px, rng=rng)
     factors.note("background", assets.backgrounds[number].kind)
-    canvas = crop_ground(assets.grounds[number], size_px, rng)
     strength = factors.uniform("harmonise", 0.0, config.harmonise)
     scales = [variant.scale * size_px for variant in layout.variants]
     fitted = harmonise(cutout, canvas, strength, sides_px=(min(scales), max(scales)))
     scene = _Scene(assets=assets, config=config, factors=factors, cutout=fitted, layout=layout, look=look)
-    canvas = _draw_ground(scene, canvas)
+    _prepare(scene, canvas, behind)
     gripped = _lay_product(scene, canvas)
     canvas, covered = _cover(scene, canvas)
     occlusion = 1 - (1 - gripped) * (1 - covered)
@@ -113,20 +112,31 @@ def _draw_look(config: PastesConfig, size_px: int, factors: FactorDraw) -> Look:
     )
 
 
-def _draw_ground(scene: _Scene, canvas: Pixels) -> Pixels:
-    """The background with other products on it, as often as configured; a heap's neighbours come with the heap."""
-    rng, kind = scene.factors.rng, scene.layout.kind
-    if rng.random() >= scene.config.clutter_probability:
-        scene.factors.note("behind", "background")
-        if kind in ("row", "heap"):
-            darken(canvas, float(rng.uniform(0.08, 0.45)))
-        return canvas
-    behind = pick(*BEHIND[kind], rng)
-    scene.factors.note("behind", behind)
-    if kind == "heap":
-        return canvas
-    plain = replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(0, 1), shadow=0.0 if behind == "shelves" else 0.5)
-    return draw_behind(canvas, behind, scene.cutout.label, scene.assets, plain)
+def _draw_behind(config: PastesConfig, layout: Layout, factors: FactorDraw) -> Behind:
+    """What lies behind: other products as often as configured, else the background alone."""
+    cluttered = factors.rng.random() < config.clutter_probability
+    behind = pick(*BEHIND[layout.kind], factors.rng) if cluttered else "background"
+    factors.note("behind", behind)
+    return behind
+
+
+def _cut_ground(
+    assets: Assets, behind: Behind, label: str, *, size_px: int, rng: np.random.Generator
+) -> tuple[Pixels, int]:
+    """The empty canvas, and the number of its background."""
+    if behind in ("shelves", "heaps"):
+        return cut_backdrop(assets, behind, label, size_px=size_px, rng=rng)
+    number = int(rng.integers(len(assets.grounds)))
+    return crop_ground(assets.grounds[number], size_px, rng), number
+
+
+def _prepare(scene: _Scene, canvas: Pixels, behind: Behind) -> None:
+    """Clutter on the canvas, or less light where copies are to cover it, in place."""
+    if behind == "scatter":
+        plain = replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(0, 1), shadow=0.5)
+        scatter(canvas, scene.cutout.label, scene.assets, plain)
+    elif behind == "background" and scene.layout.kind in ("row", "heap"):
+        darken(canvas, float(scene.factors.rng.uniform(0.08, 0.45)))
 
 
 def _lay_product(scene: _Scene, canvas: Pixels) -> float:
@@ -149,9 +159,7 @@ def _lay_heap(scene: _Scene, canvas: Pixels) -> None:
     if scene.factors.columns["f_behind"] == "background":
         draw_copies(canvas, scene.cutout, scene.layout, look)
         return
-    line, plain = draw_line(rng), replace(scene.look, edge_px=0, falloff=0.0)
-    darken(canvas, 0.3)
-    draw_heap(canvas, scene.assets.other(scene.cutout.label, rng), plain, beyond(line))
+    line = draw_line(rng)
     draw_copies(canvas, scene.cutout, scene.layout, look, line=line)
     lay(canvas, draw_wall(look, rng, line), 0, 0)
 

@@ -17,7 +17,7 @@ from components.synthesis.pastes.surroundings import Assets
 from components.synthesis.rows import image_columns, joined_licences, place_recipe
 from components.synthesis.shards import Row, row_rng
 
-GENERATOR, VERSION = "detent.pastes", 2
+GENERATOR, VERSION = "detent.pastes", 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,52 +1,56 @@
-"""Draws what stands or lies behind a product: a background's crop, shelves and heaps of other products, clutter."""
+"""What a product is pasted on and among: the assets of a run, crops of backgrounds, copies, heaps and clutter."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
 
 from components.core.errors import DataError
 from components.synthesis.backgrounds import Background
-from components.synthesis.pastes.arrangement import Arrangement, Layout, Placement, Spot, heap_layout, row_layout
+from components.synthesis.pastes.arrangement import Layout, Placement
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.layers import Look, Sprite, cut_sprite, lay, unlabelled
-from components.synthesis.pastes.occluders import Line, Target, draw_shelf_edge, draw_wall
+from components.synthesis.pastes.occluders import Line, Target
 from components.synthesis.pictures import Pixels
 
-Behind = Literal["background", "scatter", "shelves", "heaps"]
-BEHIND: dict[Arrangement, tuple[tuple[Behind, ...], tuple[float, ...]]] = {
-    "single": (("scatter", "shelves", "heaps"), (0.4, 0.3, 0.3)),
-    "held": (("shelves", "heaps"), (0.7, 0.3)),
-    "row": (("shelves",), (1.0,)),
-    "heap": (("heaps",), (1.0,)),
-}
 _NOTHING = Sprite(keep=np.full((1, 1, 4), 255, np.uint8), add=np.zeros((1, 1, 4), np.uint8), left=0, top=0)
+
+
+class Kept(dict[Any, Any]):
+    """What a process has drawn and may use again; it travels to other processes empty."""
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[()]]:
+        return Kept, ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """What pastes are made of, in a stable order: cut-outs by class, backgrounds, and these as canvases (H, W, 4)."""
+    """What pastes are made of, in a stable order: cut-outs by class, backgrounds, and these as canvases (H, W, 4).
+
+    `backdrops` keeps what `backdrops.py` draws from the others and the seed.
+    """
 
     cutouts: dict[str, tuple[Cutout, ...]]
     backgrounds: tuple[Background, ...]
     grounds: tuple[Pixels, ...]
+    seed: int = 0
+    backdrops: Kept = field(default_factory=Kept, repr=False, compare=False)
 
-    def other(self, label: str, rng: np.random.Generator, *, boxes: bool = False) -> Cutout:
-        """A cut-out of another class where there is one; of a box, where one is found soon."""
-        labels = [name for name in self.cutouts if name != label] or [label]
-        for _ in range(4 if boxes else 1):
-            choices = self.cutouts[labels[int(rng.integers(len(labels)))]]
-            chosen = choices[int(rng.integers(len(choices)))]
-            if chosen.shape.is_box:
-                break
-        return chosen
+    def other(self, label: str, rng: np.random.Generator) -> Cutout:
+        """A cut-out of another class, where there is one."""
+        labels = list(self.cutouts)
+        number = int(rng.integers(max(1, len(labels) - 1)))
+        if len(labels) > 1 and number >= labels.index(label):
+            number += 1
+        choices = self.cutouts[labels[number]]
+        return choices[int(rng.integers(len(choices)))]
 
 
-def gather(cutouts: dict[str, list[Cutout]], backgrounds: list[Background]) -> Assets:
+def gather(cutouts: dict[str, list[Cutout]], backgrounds: list[Background], *, seed: int = 0) -> Assets:
     """Assets from cut-outs by class and backgrounds; DataError when there are none of either."""
     if not cutouts or not all(cutouts.values()):
         raise DataError("there are no cut-outs to paste for some class; give each class a usable catalogue picture")
@@ -55,7 +59,7 @@ def gather(cutouts: dict[str, list[Cutout]], backgrounds: list[Background]) -> A
     grounds = tuple(_as_canvas(item) for item in backgrounds)
     ordered = {label: tuple(cutouts[label]) for label in sorted(cutouts)}
     named = tuple(replace(item, pixels=item.pixels[:0]) for item in backgrounds)  # the canvases hold the pixels
-    return Assets(cutouts=ordered, backgrounds=named, grounds=grounds)
+    return Assets(cutouts=ordered, backgrounds=named, grounds=grounds, seed=seed)
 
 
 def crop_ground(ground: Pixels, size_px: int, rng: np.random.Generator) -> Pixels:
@@ -67,23 +71,6 @@ def crop_ground(ground: Pixels, size_px: int, rng: np.random.Generator) -> Pixel
     return np.asarray(cv2.flip(part, 1) if rng.random() < 0.5 else part)
 
 
-def draw_behind(canvas: Pixels, kind: Behind, label: str, assets: Assets, look: Look) -> Pixels:
-    """The canvas with what lies behind the product of a class drawn on it; a new one where it was turned."""
-    rng = look.rng
-    assert rng is not None, "surroundings are drawn at random"
-    if kind == "scatter":
-        _scatter(canvas, label, assets, look)
-        return canvas
-    darken(canvas, float(rng.uniform(0.25, 0.8)))
-    if kind == "shelves":
-        _shelves(canvas, label, assets, look)
-    elif kind == "heaps":
-        _heaps(canvas, label, assets, look)
-    else:
-        return canvas
-    return _turned(canvas, float(rng.normal(0, 9)))
-
-
 def draw_copies(canvas: Pixels, cutout: Cutout, layout: Layout, look: Look, *, line: Line | None = None) -> None:
     """Lay the copies of a layout that are not beyond the line, in place, as the product."""
     size, sprites = look.size_px, [cut_sprite(cutout, variant, look) for variant in layout.variants]
@@ -91,6 +78,14 @@ def draw_copies(canvas: Pixels, cutout: Cutout, layout: Layout, look: Look, *, l
         sprite = sprites[variant]
         if sprite is not None and (line is None or x * line[0] + y * line[1] <= line[2]):
             lay(canvas, sprite, x * size, y * size)
+
+
+def scatter(canvas: Pixels, label: str, assets: Assets, look: Look) -> None:
+    """Lay a few other products anywhere, in place."""
+    assert look.rng is not None, "other products are drawn at random"
+    number = int(look.rng.integers(2, 6))
+    for x, y, area in look.rng.uniform([0, 0, 0.03], [1, 1, 0.25], (number, 3)).tolist():
+        lay(canvas, *draw_other(assets, label, look, Target(x, y, area)))
 
 
 def draw_other(assets: Assets, label: str, look: Look, target: Target) -> tuple[Sprite, float, float]:
@@ -102,21 +97,6 @@ def draw_other(assets: Assets, label: str, look: Look, target: Target) -> tuple[
     scale = min(1.0, max(0.1, math.sqrt(target.area * max(cutout.aspect, 1 / cutout.aspect)) * 1.15))
     sprite = cut_sprite(cutout, Placement(scale=scale, rotation_deg=turn, mirrored=mirrored), look)
     return unlabelled(sprite) if sprite is not None else _NOTHING, *target.near(rng, look.size_px)
-
-
-def draw_heap(canvas: Pixels, cutout: Cutout, look: Look, line: Line | None = None) -> None:
-    """Lay a heap of what is not the product, or rows of it, in place; nothing of the product may be there yet."""
-    rng, style = look.rng, Placement(scale=1.0)
-    assert rng is not None, "heaps are drawn at random"
-    number = int(rng.integers(5, 26))
-    if cutout.shape.is_box:
-        layout = row_layout(cutout, number, float(rng.normal(0, 5)), style, rng)
-    else:
-        layout = heap_layout(cutout, number, float(rng.uniform(-180, 180)), style, rng)
-    spots = tuple(Spot(x, y, variant // 2) for x, y, variant in layout.spots)  # half of the looks will do
-    layout = Layout(kind=layout.kind, variants=layout.variants[::2], spots=spots)
-    draw_copies(canvas, cutout, layout, look, line=line)
-    canvas[..., 3] = 0
 
 
 def draw_line(rng: np.random.Generator) -> Line:
@@ -148,51 +128,3 @@ def _as_canvas(background: Background) -> Pixels:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise DataError(f"background {background.sample_id} must be RGB (H, W, 3) with pixels, got {pixels.shape}")
     return np.dstack([pixels, np.zeros(pixels.shape[:2], np.uint8)])
-
-
-def _scatter(canvas: Pixels, label: str, assets: Assets, look: Look) -> None:
-    assert look.rng is not None
-    number = int(look.rng.integers(2, 6))
-    for x, y, area in look.rng.uniform([0, 0, 0.03], [1, 1, 0.25], (number, 3)).tolist():
-        lay(canvas, *draw_other(assets, label, look, Target(x, y, area)))
-
-
-def _shelves(canvas: Pixels, label: str, assets: Assets, look: Look) -> None:
-    """Two to four shelves; on each, facings of two or three products."""
-    rng, size = look.rng, look.size_px
-    assert rng is not None
-    pitch = float(rng.uniform(0.35, 0.65))
-    base = float(rng.uniform(0.2, 1.0)) * pitch
-    while base < 1 + pitch:
-        x, height = float(rng.uniform(-0.2, 0.0)), pitch * float(rng.uniform(0.72, 0.86))
-        while x < 1:
-            cutout = assets.other(label, rng, boxes=True)
-            tall = height * float(rng.uniform(0.85, 1.0))
-            wide = tall * min(cutout.aspect, 2.0)
-            sprite = cut_sprite(cutout, Placement(scale=max(wide, wide / cutout.aspect)), look)
-            for _ in range(int(rng.integers(2, 6))):
-                if sprite is not None:
-                    lay(canvas, sprite, (x + wide / 2) * size, (base - wide / cutout.aspect / 2) * size)
-                x += wide * 1.03
-        draw_shelf_edge(canvas, round(base * size), rng)
-        base += pitch
-    canvas[..., 3] = 0
-
-
-def _heaps(canvas: Pixels, label: str, assets: Assets, look: Look) -> None:
-    """One heap, or two beside each other with a wall between."""
-    assert look.rng is not None
-    line = draw_line(look.rng) if look.rng.random() < 0.4 else None
-    draw_heap(canvas, assets.other(label, look.rng), look, line)
-    if line is not None:
-        draw_heap(canvas, assets.other(label, look.rng), look, beyond(line))
-        lay(canvas, draw_wall(look, look.rng, line), 0, 0)
-
-
-def _turned(canvas: Pixels, turn_deg: float) -> Pixels:
-    """The canvas turned about its middle, enlarged so that no corner is empty."""
-    size = canvas.shape[0]
-    angle = np.radians(abs(turn_deg))
-    middle = (size - 1) / 2
-    turn = cv2.getRotationMatrix2D((middle, middle), turn_deg, float(np.cos(angle) + np.sin(angle)))
-    return np.asarray(cv2.warpAffine(canvas, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101))

@@ -1,5 +1,7 @@
 """The mask says exactly where the product is seen; factors say what was done."""
 
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -54,8 +56,9 @@ def test_the_mask_is_where_the_product_is(kind):
     for seed in range(8):
         rgb, mask, columns = made(seed, clutter_probability=0.5, by_shape=False, **({kind: 1} if kind else {}))
         assert columns["f_arrangement"] == (kind or "single_").split("_")[0]
-        assert mask.any()
-        assert (is_green(rgb) == (mask > 127)).mean() > 0.95
+        decided = (mask < 32) | (mask > 223)  # a soft edge over the dark is green as well
+        assert (mask > 223).any() and decided.mean() > 0.6
+        assert (is_green(rgb) == (mask > 127))[decided].mean() > 0.97
 
 
 def test_what_is_covered_is_not_in_the_mask():
@@ -96,6 +99,30 @@ def test_other_products_are_not_in_the_mask():
         rgb, mask, columns = made(seed, clutter_probability=1)
         assert columns["f_behind"] in ("scatter", "shelves", "heaps")
         assert ((rgb[..., 0] > rgb[..., 1] + 60) & (mask > 200)).mean() < 0.01
+
+
+def test_what_lies_behind_is_no_copy_of_the_product():
+    """Where only one other class exists, half of the backdrops show the product itself and must be passed over."""
+    for seed in range(24):
+        rgb, mask, columns = made(seed, clutter_probability=1, held_probability=1, by_shape=False)
+        assert columns["f_behind"] in ("shelves", "heaps")
+        assert (is_green(rgb) & (mask < 16)).mean() < 0.01
+
+
+def test_a_backdrop_is_the_same_whichever_process_draws_it():
+    first, second = assets(), pickle.loads(pickle.dumps(assets()))
+    made(1, of=first, clutter_probability=1, held_probability=1)
+    again = pickle.loads(pickle.dumps(first))
+    assert first.backdrops and not again.backdrops
+    for seed in range(6):
+        pictures = [
+            made(seed, of=each, clutter_probability=1, held_probability=1)[0] for each in (first, second, again)
+        ]
+        assert (pictures[0] == pictures[1]).all() and (pictures[0] == pictures[2]).all()
+    blue = [background(np.full((90, 120, 3), (30, 30, 160), np.uint8))]
+    cutouts = {"box": [cutout("box", (20, 230, 20))], "red": [cutout("red", (200, 10, 10))]}
+    other = made(1, of=gather(cutouts, blue, seed=1), clutter_probability=1, held_probability=1)[0]
+    assert (made(1, of=first, clutter_probability=1, held_probability=1)[0] != other).any()
 
 
 def test_harmonising_draws_to_the_background():
