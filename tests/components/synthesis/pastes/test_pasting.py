@@ -55,7 +55,7 @@ def test_rows_are_complete():
         assert row["parents"] == [row["label"], "b"]
         assert row["licence"] == "CC0; MIT"
         assert json.loads(row["recipe"]) == {
-            "generator": "detent.pastes", "version": 2, "seed": 1, "recipe": "d" * 64, "shard": place // 8,
+            "generator": "detent.pastes", "version": 3, "seed": 1, "recipe": "d" * 64, "shard": place // 8,
             "index": place % 8,
         }  # fmt: skip
         assert row.keys() >= {"f_scale", "f_occlusion", "f_exposure_ev", "f_blur_px", "f_background"}
