@@ -1,8 +1,9 @@
 """The treatments of the table: what each trains, with three settings each, and how its answer is put together.
 
 All cost the same to ask: those that hold the champion train a smaller new part, so that both together cost what the
-untreated new network does. Each is tuned on the search split by one rule: the fewest flips at an accuracy no more than
-SLACK under the untreated network of the same seed; a switch between old and new is set HEADROOM above that network.
+untreated new network does. Each is tuned on the search split, in trainings of a third of the epochs, by one rule: the
+fewest flips at an accuracy no more than SLACK under the untreated network of the same seed; a switch between old and
+new is set HEADROOM above that network.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Scene:
     untreated: Trained
     whole: Mapping[str, Any]
     part: Mapping[str, Any]
+    ensemble: tuple[Trained, ...] = ()
 
     @property
     def floor(self) -> float:
@@ -111,35 +113,33 @@ class Scene:
         return accuracy(self.untreated.search.argmax(axis=1), self.lab.images.search.labels)
 
 
-def reply(scene: Scene, arm: Arm, setting: Mapping[str, Any]) -> Reply:
-    """Train an arm at one setting (or take it from an earlier run) and put its answers together."""
-    lab, extra = scene.lab, 0.0
-    ensemble: tuple[Trained, ...] = ()
-    if arm.ensemble:
-        orders = [Order(architecture=scene.whole, recipe=Recipe(), seed=scene.seed + far) for far in ENSEMBLE_SEEDS]
-        ensemble = tuple(lab.train(order) for order in orders)
-        extra = sum(member.core_s for member in ensemble)
+def order_of(scene: Scene, arm: Arm, setting: Mapping[str, Any]) -> Order:
+    """What an arm trains at one setting."""
     recipe = Recipe(**{**setting, **({"teacher": "ensemble"} if arm.ensemble else {})})
-    order = Order(
+    return Order(
         architecture=scene.whole if arm.answer == "own" else scene.part,
         recipe=recipe,
         seed=scene.seed,
         champion=scene.old if recipe.needs_champion else None,
-        ensemble=ensemble,
+        ensemble=scene.ensemble if arm.ensemble else (),
     )
-    made = lab.train(order)
+
+
+def reply(scene: Scene, arm: Arm, setting: Mapping[str, Any]) -> Reply:
+    """Train an arm at one setting (or take it from an earlier run) and put its answers together."""
+    made = scene.lab.train(order_of(scene, arm, setting))
     if arm.answer == "own":
-        return own_reply(made, core_s=made.core_s + extra)
+        return own_reply(made, extra_s=sum(member.core_s for member in scene.ensemble) if arm.ensemble else 0.0)
     together = switched if arm.answer == "switched" else merged
-    return together(scene.old, made, lab.images, floor=scene.aim)
+    return together(scene.old, made, scene.lab.images, floor=scene.aim)
 
 
-def own_reply(made: Trained, *, core_s: float | None = None) -> Reply:
-    """A network's own answers."""
+def own_reply(made: Trained, *, extra_s: float = 0.0) -> Reply:
+    """A network's own answers; `extra_s` are core seconds of what it was taught by."""
     return Reply(
         search=made.search.argmax(axis=1),
         final=made.final.argmax(axis=1),
-        core_s=made.core_s if core_s is None else core_s,
+        core_s=made.core_s + extra_s,
         multiply_adds=made.multiply_adds,
     )
 

@@ -7,7 +7,7 @@ images of the search split; the final split is asked only of what was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,9 +116,13 @@ class Family:
             tuned={"share": float(genotype["share"]), "bias": float(genotype["bias"])},
         )
 
-    def alone(self, member: SubnetSpec, *, seed: int) -> Trained:
-        """The same member trained by itself."""
-        return self.lab.train(Order(architecture=architecture_of(self.space, member), recipe=Recipe(), seed=seed))
+    def alone(self, members: Sequence[SubnetSpec], *, seed: int) -> list[Trained]:
+        """The same members trained by themselves."""
+        orders = [
+            Order(architecture=architecture_of(self.space, member), recipe=Recipe(), seed=seed) for member in members
+        ]
+        self.lab.train_all(orders)
+        return [self.lab.train(order) for order in orders]
 
 
 def train_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: int, keep: bool) -> Family:

@@ -6,9 +6,12 @@ core seconds of a fit that was killed are added up over its runs.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from torch import nn
 
 from components.core.digests import digest_json
 from components.core.files import atomic_directory, atomic_path, read_json, write_json
+from components.core.progress import track
 from components.models.artefacts import ModelSpec, load_model, save_model
 from components.models.costs import count_multiply_adds
 from components.models.families import build_network
@@ -31,6 +35,7 @@ from components.training.interpolation import tune_coefficient
 from components.training.losses import FlipConstraint
 from components.training.treatments import Teacher, TreatedLoss
 from tests.benchmarks.flips.images import Images
+from tests.benchmarks.workers import settle
 
 RANGES = AugmentationRanges(zoom=0.8, turn_deg=5.0, mix_share=0.0)
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 128, 0.004, 0.05
@@ -99,11 +104,20 @@ class Lab:
 
     def train(self, order: Order) -> Trained:
         """Train a network, or take it from an earlier run."""
-        key = self._key(order)
-        folder = self.home / key
-        if not (folder / "row.json").is_file():
-            self._fit(order, folder, key)
+        folder = self.home / self._key(order)
+        if not self._is_trained(order):
+            self._fit(order, folder, folder.name)
         return load_trained(folder)
+
+    def train_all(self, orders: Iterable[Order]) -> None:
+        """Train what no earlier run did, one network a core, a thread each."""
+        missing = {self._key(order): order for order in orders if not self._is_trained(order)}
+        workers = min(len(missing), os.cpu_count() or 1)
+        if workers < 2:
+            return
+        self.say(f"training {len(missing)} networks, {workers} at a time")
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_settle, initargs=(self,)) as pool:
+            list(track(pool.map(_train_one, missing.values()), "Networks", total=len(missing)))
 
     def keep(self, folder: Path, network: nn.Module, spec: ModelSpec, *, core_s: float, made_from: str) -> Trained:
         """Write a network with its logits and costs, and read it back."""
@@ -124,6 +138,9 @@ class Lab:
             }
             write_json(partial / "row.json", row)
         return load_trained(folder)
+
+    def _is_trained(self, order: Order) -> bool:
+        return (self.home / self._key(order) / "row.json").is_file()
 
     def _key(self, order: Order) -> str:
         made_from = [
@@ -161,6 +178,18 @@ class Lab:
         clock.forget()
         right = float((trained.search.argmax(1) == self.images.search.labels).mean())
         self.say(f"  trained {key[:8]} seed {order.seed}: {right:.2%} on search, {clock.seconds:.0f} core s")
+
+
+_labs: list[Lab] = []  # the one lab of a worker process; it holds all images, and is sent once
+
+
+def _settle(lab: Lab) -> None:
+    settle()
+    _labs[:] = [lab]
+
+
+def _train_one(order: Order) -> None:
+    _labs[0].train(order)
 
 
 class CoreClock:

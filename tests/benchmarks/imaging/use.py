@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import csv
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -25,9 +24,10 @@ from components.core.progress import track
 from tests.benchmarks.figures import SHORT, Figure
 from tests.benchmarks.imaging.arms import ARMS, FOLDER, Arm, deal_photos, draw_sheets, held_back, make_set, nothing
 from tests.benchmarks.imaging.lab import GROCERY, icons, met, remembered
+from tests.benchmarks.workers import settle
 
 SEEDS = [0] if SHORT else [0, 1, 2]
-ABLATION_SEEDS = [] if SHORT else SEEDS[:2]
+ABLATION_SEEDS = [] if SHORT else SEEDS[:1]
 NUM_STEPS = 120 if SHORT else 960
 SIZE_PX, BATCH, SYNTHETIC_SHARE = 64, 64, 0.25
 GOAL_SHARE, GOAL_POINTS = 0.5, 3.0
@@ -52,7 +52,7 @@ def measure_use() -> list[Figure]:
     trials = [_trial(arm, seed) for arm in ARMS for seed in (SEEDS if arm.kind == "main" else ABLATION_SEEDS)]
     draw_sheets(SEEDS[0])
     workers = min(2, os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_settle) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=settle) as pool:
         found = list(track(pool.map(score_trial, trials), "Training", total=len(trials)))
     scores: dict[str, list[Scores]] = {}
     for trial, score in zip(trials, found, strict=True):
@@ -169,18 +169,3 @@ def _spread(values: Sequence[float]) -> str:
 def _coarse() -> dict[str, Any]:
     with (GROCERY / "classes.csv").open(encoding="utf-8", newline="") as file:
         return {row["class_name"]: row["coarse_id"] for row in csv.DictReader(file)}
-
-
-def _settle() -> None:
-    """One thread for each training, two of which fill two cores; and none goes on when the benchmark was killed."""
-    import torch
-
-    torch.set_num_threads(1)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None, "workers have a parent"
-    parent.join()
-    os._exit(1)

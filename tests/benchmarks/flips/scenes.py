@@ -1,0 +1,89 @@
+"""Trains the arms of a scenario: scenes at every seed, settings chosen in short trainings, rows over the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from components.models.subnets import Space, architecture_of, enumerate_specs, largest, multiply_adds, smallest
+from components.training.config import Recipe
+from tests.benchmarks.figures import SHORT
+from tests.benchmarks.flips.arms import ENSEMBLE_SEEDS, Arm, Reply, Scene, chosen_setting, order_of, reply
+from tests.benchmarks.flips.lab import Lab, Order
+from tests.benchmarks.flips.rates import Rates, rates
+from tests.benchmarks.flips.report import Row, setting_told
+from tests.benchmarks.flips.size import TUNING_SHARE
+
+
+def scenes(lab: Lab, space: Space, seeds: Sequence[int], *, data_share: float = 1.0, same: bool = False) -> list[Scene]:
+    """Old and untreated new networks at each seed; the part is what room the old one leaves beside it.
+
+    `same` gives the new network the old one's architecture, and `data_share` the old one less data.
+    """
+    small, large = (architecture_of(space, member) for member in (smallest(space), largest(space)))
+    old_lab = lab if data_share == 1.0 else replace(lab, images=lab.images.with_share(data_share))
+    whole, plain = small if same else large, Recipe()
+    old = [Order(architecture=small, recipe=plain, seed=500 + seed) for seed in seeds]
+    new = [Order(architecture=whole, recipe=plain, seed=seed) for seed in seeds]
+    ensemble = [Order(architecture=whole, recipe=plain, seed=far) for far in ENSEMBLE_SEEDS]
+    old_lab.train_all(old)
+    lab.train_all([*new, *ensemble])
+    return [
+        Scene(
+            lab=lab,
+            seed=seed,
+            old=old_lab.train(first),
+            untreated=lab.train(second),
+            whole=whole,
+            part=small if same else _part(space),
+            ensemble=tuple(lab.train(order) for order in ensemble),
+        )
+        for seed, first, second in zip(seeds, old, new, strict=True)
+    ]
+
+
+def tuned_rows(lab: Lab, space: Space, arms: Sequence[Arm], num_seeds: int, **scenario: Any) -> dict[str, Row]:
+    """Each arm with the setting that the first seed's search split prefers, over all seeds."""
+    found = scenes(lab, space, range(num_seeds), **scenario)
+    settings = _tuned_settings(found[0], arms)
+    lab.train_all(order_of(here, arm, settings[arm.name]) for arm in arms for here in found)
+    rows = {}
+    for arm in arms:
+        replies = [reply(here, arm, settings[arm.name]) for here in found]
+        rows[arm.name] = Row(
+            name=arm.name,
+            found=tuple(final_rates(here, one) for here, one in zip(found, replies, strict=True)),
+            core_s=float(np.mean([one.core_s for one in replies])),
+            multiply_adds=replies[0].multiply_adds,
+            note="; ".join(part for part in (setting_told(settings[arm.name]), arm.note) if part),
+        )
+    return rows
+
+
+def _tuned_settings(here: Scene, arms: Sequence[Arm]) -> dict[str, Mapping[str, Any]]:
+    """The setting of each arm after short trainings; where there is one alone, or SHORT, the first."""
+    tuned = {arm.name: arm.settings[0] for arm in arms}
+    several = [] if SHORT else [arm for arm in arms if len(arm.settings) > 1]
+    if not several:
+        return tuned
+    lab = replace(here.lab, epochs=-(-here.lab.epochs // TUNING_SHARE))
+    plain = Order(architecture=here.whole, recipe=Recipe(), seed=here.seed)
+    brief = replace(here, lab=lab, untreated=lab.train(plain))
+    lab.train_all(order_of(brief, arm, setting) for arm in several for setting in arm.settings)
+    for arm in several:
+        tuned[arm.name] = arm.settings[chosen_setting(brief, arm, arm.settings)]
+    return tuned
+
+
+def final_rates(here: Scene, one: Reply) -> Rates:
+    return rates(here.old.final.argmax(axis=1), one.final, here.lab.images.final.labels)
+
+
+def _part(space: Space) -> dict[str, Any]:
+    """The costliest member that fits beside the smallest one into the cost of the largest."""
+    room = multiply_adds(space, largest(space)) - multiply_adds(space, smallest(space))
+    fitting = [member for member in enumerate_specs(space) if multiply_adds(space, member) <= room]
+    return architecture_of(space, max(fitting, key=lambda member: multiply_adds(space, member)))
