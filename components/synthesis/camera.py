@@ -8,6 +8,7 @@ brightness; a table of 16 bits then goes from there to sRGB, so that no power is
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -31,6 +32,9 @@ _CONTRAST_STEPS = 32  # tables are kept for this many contrasts per unit
 _LEAST_BLUR_PX, _LEAST_NOISE = 0.25, 0.0015
 _BANK_SLACK_PX = 256  # the window into the noise bank moves by up to this much
 _FRAME_PX = 128  # blurs are stated for a frame of this side
+# On a grid of 3 x 3 points: how much of each corner's light is there, and how far a point lies off the lens's axis.
+_CORNERS = np.array([((1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x) for y in (0, 0.5, 1) for x in (0, 0.5, 1)])
+_OFF_AXIS = np.array((1, 0.5, 1, 0.5, 0, 0.5, 1, 0.5, 1))
 
 
 class CameraConfig(Section):
@@ -115,7 +119,7 @@ def take_picture(scene: Floats | Pixels, shot: Shot) -> Pixels:
     if shot.motion_px > 2 * _LEAST_BLUR_PX:
         linear = cv2.filter2D(linear, -1, _streak(round(shot.motion_px, 1), round(shot.motion_deg)))
     height, width = linear.shape[:2]
-    root: Floats = np.asarray(cv2.resize(_gains(shot), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    root = _spread(_gains(shot), height, width)
     cv2.multiply(linear, root, dst=root)
     root += np.float32(_READ_SHARE)
     cv2.sqrt(root, dst=root)
@@ -149,12 +153,22 @@ def sometimes(factors: FactorDraw, name: str, most: float, probability: float) -
 
 def _gains(shot: Shot) -> Floats:
     """Exposure, white balance and fall of light on a grid of 3 x 3 points over the frame, per channel."""
-    nw, ne, sw, se = shot.falloff
-    logs = [[nw, (nw + ne) / 2, ne], [(nw + sw) / 2, (nw + ne + sw + se) / 4, (ne + se) / 2], [sw, (sw + se) / 2, se]]
-    corner, side = 1 - shot.vignette, 1 - shot.vignette / 2
-    lens = np.array([[corner, side, corner], [side, 1, side], [corner, side, corner]])
-    balance = np.exp([shot.warmth / 2, -shot.tint, -shot.warmth / 2]) * 2.0**shot.exposure_ev
-    return np.asarray((np.exp(logs) * lens)[..., None] * balance, np.float32)
+    light = np.exp(_CORNERS @ shot.falloff) * (1 - shot.vignette * _OFF_AXIS)
+    exposure = 2.0**shot.exposure_ev
+    balance = [exposure * math.exp(log) for log in (shot.warmth / 2, -shot.tint, -shot.warmth / 2)]
+    return np.asarray(np.multiply.outer(light, balance), np.float32).reshape(3, 3, 3)
+
+
+def _spread(grid: Floats, height: int, width: int) -> Floats:
+    """A grid (3, 3, 3) enlarged to (height, width, 3), as `cv2.resize` does it, in a third of its time."""
+    across = cv2.resize(grid, (width, 3), interpolation=cv2.INTER_LINEAR).reshape(3, -1)
+    return np.asarray(_enlarging(height) @ across, np.float32).reshape(height, width, 3)
+
+
+@lru_cache(maxsize=16)
+def _enlarging(height: int) -> Floats:
+    """The matrix (height, 3) that enlarges three rows to a height."""
+    return np.asarray(cv2.resize(np.eye(3, dtype=np.float32), (3, height), interpolation=cv2.INTER_LINEAR))
 
 
 @lru_cache(maxsize=128)

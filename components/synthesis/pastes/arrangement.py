@@ -146,12 +146,12 @@ def _pile(cutout: Cutout, number: int, lead: float, style: Placement, rng: np.ra
     margin, y, odd, spots = 0.3 * size, 1 + 0.3 * size, 0.0, []
     while y > -margin:
         step, depth = pitch * (1 + tilt * (2 * y - 1)), min(max(int(y * len(depths)), 0), len(depths) - 1)
-        x = 0.5 * odd * step - margin
-        shakes = iter(rng.random(3 * (int((1 + 2 * margin) / step) + 2)).tolist())
-        while x < 1 + margin:
-            across, down, pick = next(shakes) - 0.5, next(shakes) - 0.5, next(shakes)
-            spots.append(Spot(x + 0.54 * across * step, y + 0.54 * down * step, depth * each + int(pick * each)))
-            x += step
+        start, shake, first = (0.5 * odd - 0.27) * step - margin, 0.54 * step, depth * each
+        draws = rng.random((math.ceil((1 + 2 * margin) / step - 0.5 * odd), 3)).tolist()
+        spots += [
+            Spot(start + column * step + across * shake, y + (down - 0.5) * shake, first + int(pick * each))
+            for column, (across, down, pick) in enumerate(draws)
+        ]
         y, odd = y - 0.95 * step, 1 - odd
     spots.sort(key=itemgetter(1))
     return Layout(kind="heap", variants=variants, spots=tuple(spots))

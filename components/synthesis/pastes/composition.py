@@ -19,8 +19,9 @@ from components.synthesis.pastes.backdrops import BEHIND, Behind, cut_backdrop
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.harmony import harmonise
-from components.synthesis.pastes.layers import Look, Sprite, lay
+from components.synthesis.pastes.layers import Look, Sprite, amount, amount_hidden, lay
 from components.synthesis.pastes.occluders import (
+    MARGIN,
     OCCLUDER_SHARES,
     OCCLUDERS,
     Occluder,
@@ -44,9 +45,10 @@ from components.synthesis.pastes.surroundings import (
 from components.synthesis.pictures import Pixels
 
 _MOST_HIDDEN = 0.6  # an occluder that would hide more of the product than this is left out
-_TRIES, _NEAR = 4, 0.1  # places tried for an occluder, and how near to the drawn share is near enough
+_TRIES, _NEAR = 6, 0.08  # places tried for an occluder, and how near to the drawn share is near enough
 _SIXTEENTHS = ((np.arange(256) * 15 + 127) // 255 * 17).astype(np.uint8)  # masks of few steps encode twice as fast
 _FALLOFF = 0.25
+_AMPLE = 1.3  # area of an occluder by what it is to hide, for it seldom lies on the product as a whole
 _METERED, _METERED_SHARE = 112.0, 0.65  # what a phone aims at, and how far it goes
 
 
@@ -87,7 +89,7 @@ def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, f
     scene = _Scene(assets=assets, config=config, factors=factors, cutout=fitted, layout=layout, look=look)
     _prepare(scene, canvas, behind)
     gripped = _lay_product(scene, canvas)
-    canvas, covered = _cover(scene, canvas)
+    covered = _cover(scene, canvas)
     occlusion = 1 - (1 - gripped) * (1 - covered)
     factors.note("occlusion", occlusion)
     factors.note("visible", _visible(scene, canvas, occlusion))
@@ -172,33 +174,34 @@ def _lay_held(scene: _Scene, canvas: Pixels) -> float:
     behind, front = grip(look, width=width, turn_deg=placement.rotation_deg, centre=(x, y))
     lay(canvas, behind, 0, 0)
     draw_copies(canvas, scene.cutout, scene.layout, look)
-    whole = _amount(canvas)
+    whole, hidden = amount(canvas), amount_hidden(canvas, front, 0, 0)
     lay(canvas, front, 0, 0)
-    return 1 - _amount(canvas) / whole if whole else 0.0
+    return hidden / whole if whole else 0.0
 
 
-def _cover(scene: _Scene, canvas: Pixels) -> tuple[Pixels, float]:
-    """The canvas with part of the product covered, as often as configured, and the share hidden.
+def _cover(scene: _Scene, canvas: Pixels) -> float:
+    """Cover part of the product, in place, as often as configured; returns the share hidden.
 
     How much is to be hidden is drawn first, so that it can be aimed at; of a few places the nearest is taken.
     """
-    share, factors, whole = scene.config.occlusion_probability, scene.factors, _amount(canvas)
+    share, factors, whole = scene.config.occlusion_probability, scene.factors, amount(canvas)
     wanted = factors.uniform("occlusion", _MOST_HIDDEN * (1 - 1 / share), _MOST_HIDDEN) if share else 0.0
     factors.note("occluder", "hand" if scene.layout.kind == "held" else "none")
     if wanted <= 0 or not whole:
-        return canvas, 0.0
-    best, nearest = canvas, 0.0
-    target = _target(scene, wanted * whole / (255 * canvas.shape[0] ** 2))
-    for _ in range(_TRIES):
-        trial, kind = canvas.copy(), pick(OCCLUDERS, OCCLUDER_SHARES, factors.rng)
-        lay(trial, *_occluder(scene, kind, target))
-        hidden = 1 - _amount(trial) / whole
+        return 0.0
+    kind = pick(OCCLUDERS, OCCLUDER_SHARES, factors.rng)
+    sprite, x, y = _occluder(scene, kind, _target(scene, _AMPLE * wanted * whole / (255 * canvas.shape[0] ** 2)))
+    best, nearest, reach = (x, y), 0.0, MARGIN * canvas.shape[0]
+    for right, down in ((0.0, 0.0), *factors.rng.uniform(-reach, reach, (_TRIES - 1, 2)).tolist()):
+        hidden = amount_hidden(canvas, sprite, x + right, y + down) / whole
         if hidden <= _MOST_HIDDEN and abs(hidden - wanted) < abs(nearest - wanted):
-            best, nearest = trial, hidden
-            factors.note("occluder", kind)
+            best, nearest = (x + right, y + down), hidden
         if abs(nearest - wanted) < _NEAR:
             break
-    return best, nearest
+    if nearest:
+        factors.note("occluder", kind)
+        lay(canvas, sprite, *best)
+    return nearest
 
 
 def _target(scene: _Scene, area: float) -> Target:
@@ -224,7 +227,7 @@ def _visible(scene: _Scene, canvas: Pixels, occlusion: float) -> float:
     placement, level = scene.layout.variants[0], scene.cutout.levels[-1]
     zoom = placement.scale * scene.look.size_px / max(level.shape[:2])
     whole = cv2.sumElems(level)[3] * zoom**2 * placement.squeeze
-    return min(1.0, _amount(canvas) / whole) if whole else 0.0
+    return min(1.0, amount(canvas) / whole) if whole else 0.0
 
 
 def _metered(rgb: Pixels) -> Pixels:
@@ -232,7 +235,3 @@ def _metered(rgb: Pixels) -> Pixels:
     mean = max(sum(cv2.mean(rgb)[:3]) / 3, 1.0)
     gain = min(max((_METERED / mean) ** _METERED_SHARE, 0.6), 1.8)
     return np.asarray(cv2.convertScaleAbs(rgb, alpha=gain))
-
-
-def _amount(canvas: Pixels) -> float:
-    return float(cv2.sumElems(canvas)[3])

@@ -56,11 +56,7 @@ def cut_sprite(cutout: Cutout, placement: Placement, look: Look) -> Sprite | Non
     left, top, right, bottom = window
     if right - left < 2 or bottom - top < 2:
         return None
-    layer = _drawn(level, mapping, window)
-    if look.edge_px:
-        layer = _softened(layer, look.edge_px)
-    if look.rng is not None and look.falloff and right - left > _LEAST_LIT_PX:
-        layer = _lit(layer, look.falloff, look.rng)
+    layer = _toned(_drawn(level, mapping, window), look)
     return as_sprite(layer, look, reach, corner=(left, top))
 
 
@@ -68,30 +64,41 @@ def as_sprite(layer: Pixels, look: Look, reach: int = 0, *, corner: tuple[int, i
     """A premultiplied RGBA layer as a sprite with its shadow, blurred over `reach` pixels."""
     alpha = cv2.extractChannel(layer, 3)
     left = cv2.bitwise_not(alpha)
-    shaded = left
-    if look.shadow and reach:
-        shade = cv2.blur(cv2.blur(_shifted(alpha, *look.shadow_px), (reach, reach)), (reach, reach))
-        light = cv2.convertScaleAbs(shade, alpha=-look.shadow, beta=255.0)
-        shaded = cv2.multiply(left, light, scale=1 / 255)
+    shaded = _shaded(left, alpha, look, reach) if look.shadow and reach else left
     return Sprite(keep=cv2.merge([shaded, shaded, shaded, left]), add=layer, left=corner[0], top=corner[1])
-
-
-def trimmed(layer: Pixels) -> tuple[Pixels, tuple[int, int]]:
-    """A layer for the whole frame cut to what is not empty, with a margin for shadows, and its left top corner."""
-    left, top, width, height = cv2.boundingRect(cv2.extractChannel(layer, 3))
-    margin = layer.shape[0] // 20
-    left, top, right, bottom = max(left - margin, 0), max(top - margin, 0), left + width + margin, top + height + margin
-    return np.ascontiguousarray(layer[top:bottom, left:right]), (left, top)
 
 
 def unlabelled(sprite: Sprite) -> Sprite:
     """The sprite made, in place, that of something which is not the product: it adds nothing to the mask."""
-    cv2.insertChannel(np.zeros(sprite.add.shape[:2], np.uint8), sprite.add, 3)
+    sprite.add[..., 3] = 0
     return sprite
 
 
 def lay(canvas: Pixels, sprite: Sprite, x: float, y: float) -> None:
     """Lay a sprite on the canvas, in place, with the middle of the copy at (x, y) pixels."""
+    touched = _touched(canvas, sprite, x, y)
+    if touched is not None:
+        part, keep, add = touched
+        cv2.multiply(part, keep, part, 1 / 255)
+        cv2.add(part, add, part)
+
+
+def amount(canvas: Pixels) -> float:
+    """How much of the product a canvas shows, in 255ths of a pixel."""
+    return float(cv2.sumElems(canvas)[3])
+
+
+def amount_hidden(canvas: Pixels, sprite: Sprite, x: float, y: float) -> float:
+    """How much of the product an unlabelled sprite would hide at (x, y) pixels; the canvas is left as it is."""
+    touched = _touched(canvas, sprite, x, y)
+    if touched is None:
+        return 0.0
+    part, keep, _ = touched
+    return amount(part) - amount(cv2.multiply(part, keep, scale=1 / 255))
+
+
+def _touched(canvas: Pixels, sprite: Sprite, x: float, y: float) -> tuple[Pixels, Pixels, Pixels] | None:
+    """The part of the canvas that a sprite touches, and the sprite's keep and add there; None where there is none."""
     keep, add = sprite.keep, sprite.add
     height, width = keep.shape[:2]
     left, top = round(x) + sprite.left, round(y) + sprite.top
@@ -99,12 +106,10 @@ def lay(canvas: Pixels, sprite: Sprite, x: float, y: float) -> None:
     if left < 0 or top < 0 or right > canvas.shape[1] or bottom > canvas.shape[0]:
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, canvas.shape[1]), min(bottom, canvas.shape[0])
         if x0 >= x1 or y0 >= y1:
-            return
+            return None
         keep, add = keep[y0 - top : y1 - top, x0 - left : x1 - left], add[y0 - top : y1 - top, x0 - left : x1 - left]
         left, top, right, bottom = x0, y0, x1, y1
-    part = canvas[top:bottom, left:right]
-    cv2.multiply(part, keep, part, 1 / 255)
-    cv2.add(part, add, part)
+    return canvas[top:bottom, left:right], keep, add
 
 
 def _level(cutout: Cutout, side_px: float) -> Pixels:
@@ -168,25 +173,51 @@ def _drawn(level: Pixels, mapping: _Map, window: tuple[int, int, int, int]) -> P
     return np.asarray(cv2.warpPerspective(level, moved, (right - left, bottom - top), flags=cv2.INTER_LINEAR))
 
 
-def _softened(layer: Pixels, edge_px: int) -> Pixels:
-    """The layer with its edge thinned out over some pixels; what lies deeper stays as it is."""
+def _toned(layer: Pixels, look: Look) -> Pixels:
+    """The layer with its edge softened and light falling off over it, as the look asks; both are one factor."""
+    light = None
+    if look.rng is not None and look.falloff and layer.shape[1] > _LEAST_LIT_PX:
+        light = _light(layer, look.falloff, look.rng)
+    if look.edge_px:
+        cover = _thinned(layer, look.edge_px)
+        shown = cover if light is None else cv2.multiply(cover, light, scale=1 / 255)
+        factor = cv2.merge([shown, shown, shown, cover])
+    elif light is not None:
+        factor = cv2.cvtColor(light, cv2.COLOR_GRAY2RGBA)  # coverage is multiplied by one
+    else:
+        return layer
+    return np.asarray(cv2.multiply(layer, factor, layer, 1 / 255))
+
+
+def _thinned(layer: Pixels, edge_px: int) -> Pixels:
+    """A factor that thins a layer's edge out over some pixels; what lies deeper stays as it is."""
     size = 2 * edge_px + 1
-    alpha = cv2.blur(cv2.extractChannel(layer, 3), (size, size), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.multiply(layer, cv2.merge([alpha] * 4), scale=1 / 255))
+    return np.asarray(cv2.blur(cv2.extractChannel(layer, 3), (size, size), borderType=cv2.BORDER_REPLICATE))
 
 
-def _lit(layer: Pixels, falloff: float, rng: np.random.Generator) -> Pixels:
-    """Light on one copy that falls off over it; it only takes light, so that colour never exceeds coverage."""
-    coarse = (np.exp(-falloff * np.abs(rng.standard_normal((2, 2)))) * 255).astype(np.uint8)
-    field = cv2.cvtColor(cv2.resize(coarse, layer.shape[1::-1]), cv2.COLOR_GRAY2RGBA)  # coverage is multiplied by one
-    return np.asarray(cv2.multiply(layer, field, scale=1 / 255))
+def _light(layer: Pixels, falloff: float, rng: np.random.Generator) -> Pixels:
+    """Light that falls off over one copy; it is only taken away, so that colour never exceeds coverage."""
+    nw, ne, sw, se = (int(255 * math.exp(-falloff * abs(draw))) for draw in rng.standard_normal(4).tolist())
+    return np.asarray(cv2.resize(np.array(((nw, ne), (sw, se)), np.uint8), layer.shape[1::-1]))
 
 
-def _shifted(alpha: Pixels, right: int, down: int) -> Pixels:
-    """Coverage moved by whole pixels within its window, nothing coming in."""
-    if not right and not down:
-        return alpha
-    height, width = alpha.shape
-    part = alpha[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-    edges = max(down, 0), max(-down, 0), max(right, 0), max(-right, 0)
-    return np.asarray(cv2.copyMakeBorder(part, *edges, cv2.BORDER_CONSTANT)) if part.size else np.zeros_like(alpha)
+def _shaded(left: Pixels, alpha: Pixels, look: Look, reach: int) -> Pixels:
+    """What is left of the ground beside the copy's coverage and below the shadow that it casts.
+
+    A wide shadow has no detail, so it is blurred on a coarser grid.
+    """
+    step = max(1, round(reach / 3))
+    size = (3, 3) if step > 1 else (reach, reach)
+    coarse = np.ascontiguousarray(alpha[step // 2 :: step, step // 2 :: step]) if step > 1 else alpha
+    light = cv2.convertScaleAbs(cv2.blur(cv2.blur(coarse, size), size), alpha=-look.shadow, beta=255.0)
+    if step > 1:
+        light = cv2.resize(light, alpha.shape[::-1])
+    (right, down), (height, width) = look.shadow_px, alpha.shape
+    part = left[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
+    shaded = left.copy()
+    if part.size:
+        light = light[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
+        shaded[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = cv2.multiply(
+            part, light, scale=1 / 255
+        )
+    return shaded

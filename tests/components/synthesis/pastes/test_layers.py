@@ -1,13 +1,12 @@
 """A sprite puts a cut-out where its placement says; laying it changes covered and shadowed pixels alone."""
 
-import cv2
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.synthesis.pastes.arrangement import Placement
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.pastes.layers import Look, as_sprite, cut_sprite, lay, trimmed, unlabelled
+from components.synthesis.pastes.layers import Look, amount, amount_hidden, as_sprite, cut_sprite, lay, unlabelled
 
 
 def cutout(layer: np.ndarray) -> Cutout:
@@ -86,6 +85,23 @@ def test_shadows_darken_beside_the_product_and_leave_the_rest_and_the_mask():
     assert (canvas[..., 3] == plain[..., 3]).all()
 
 
+def test_large_and_small_shadows_fall_alike():
+    """Wide shadows are blurred on a coarser grid, which must not move or weaken them."""
+    shades = []
+    for times in (1, 4, 8):
+        look = Look(size_px=80 * times, shadow_px=(2 * times, 2 * times), shadow=0.7)
+        canvas = laid(Placement(scale=0.5, pinned=True), look, ground=200)
+        shades.append([int(canvas[at, at, 0]) for at in (int((place + 0.5) * times) for place in range(58, 66))])
+    assert shades[0][3] < 130 < shades[0][4] < 180 < shades[0][5]
+    assert np.abs(np.array(shades) - shades[0]).max() < 40  # a pixel more or less of a slope
+
+
+def test_a_shadow_beyond_the_window_is_none():
+    far = Look(size_px=80, shadow_px=(500, -500), shadow=0.7)
+    near = laid(Placement(scale=0.5, pinned=True), Look(size_px=80), ground=200)
+    assert (laid(Placement(scale=0.5, pinned=True), far, ground=200) == near).all()
+
+
 def test_soft_edges_thin_out_the_rim_and_keep_the_inside():
     sharp, soft = (laid(Placement(scale=0.5), Look(size_px=80, edge_px=px)) for px in (0, 1))
     assert (soft[26:54, 26:54] == sharp[26:54, 26:54]).all()
@@ -100,6 +116,15 @@ def test_uneven_light_takes_light_and_no_coverage():
     assert lit[40, 40, 0] < 190
 
 
+def test_soft_edges_and_uneven_light_go_together():
+    rng = [np.random.default_rng(0) for _ in range(2)]
+    soft = laid(Placement(scale=0.8), Look(size_px=80, edge_px=1))
+    lit = laid(Placement(scale=0.8), Look(size_px=80, falloff=0.5, rng=rng[0]))
+    both = laid(Placement(scale=0.8), Look(size_px=80, falloff=0.5, rng=rng[1], edge_px=1))
+    assert (both[..., 3] == soft[..., 3]).all()
+    assert np.abs(both[20:60, 20:60].astype(int) - lit[20:60, 20:60]).max() <= 1
+
+
 def test_what_is_no_product_covers_the_mask_and_adds_nothing_to_it():
     canvas = np.full((80, 80, 4), 255, np.uint8)
     sprite = cut_sprite(square(), Placement(scale=0.5), Look(size_px=80))
@@ -109,12 +134,12 @@ def test_what_is_no_product_covers_the_mask_and_adds_nothing_to_it():
     assert canvas[5, 5].tolist() == [255] * 4
 
 
-def test_trimming_loses_nothing():
-    layer = np.zeros((100, 100, 4), np.uint8)
-    cv2.circle(layer, (70, 30), 12, (9, 9, 9, 255), -1)
-    part, (left, top) = trimmed(layer)
-    assert part.shape[0] < 50
-    back = np.zeros_like(layer)
-    back[top : top + part.shape[0], left : left + part.shape[1]] = part
-    assert (back == layer).all()
-    trimmed(np.zeros((20, 20, 4), np.uint8))  # an empty layer is a layer, too
+@given(st.integers(-60, 130), st.integers(-60, 130))
+def test_how_much_a_sprite_would_hide_is_what_it_hides(x, y):
+    canvas = np.random.default_rng(0).integers(0, 256, (80, 80, 4), np.uint8)
+    sprite, before = unlabelled(as_sprite(square().levels[0].copy(), Look(size_px=80))), canvas.copy()
+    hidden = amount_hidden(canvas, sprite, x, y)
+    assert (canvas == before).all()
+    lay(canvas, sprite, x, y)
+    assert hidden == amount(before) - amount(canvas)
+    assert (hidden > 0) == (-40 < x < 80 and -40 < y < 80)

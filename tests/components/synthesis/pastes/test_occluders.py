@@ -6,6 +6,7 @@ import pytest
 from components.synthesis.pastes.hands import NUM_HANDS, hand
 from components.synthesis.pastes.layers import Look, lay
 from components.synthesis.pastes.occluders import (
+    MARGIN,
     Target,
     draw_bar,
     draw_hand,
@@ -29,6 +30,23 @@ def test_occluders_cover_about_as_much_as_they_are_to(draw, area):
     shares = [covered(draw(look, np.random.default_rng(seed), target)) for seed in range(30)]
     assert 0.4 * area < np.mean(shares) < 2 * area
     assert max(shares) < 0.7
+
+
+@pytest.mark.parametrize("draw", [draw_hand, draw_bar, draw_tag])
+def test_a_moved_occluder_shows_no_cut_ends(draw):
+    """Moved within the margin, it shows what lay beyond the frame; a bar still goes right through."""
+    for seed in range(20):
+        sprite = draw(Look(size_px=64), np.random.default_rng(seed), Target(0.5, 0.5, 0.15))
+        far = int(MARGIN * 64)
+        wide = np.full((64 + 2 * far, 64 + 2 * far, 4), 255, np.uint8)
+        lay(wide, sprite, far, far)
+        hidden = wide[..., 3] < 128
+        if draw is draw_bar:
+            assert max(hidden.any(axis=0).sum(), hidden.any(axis=1).sum()) == len(wide)
+        for right, down in ((-far, far), (far, -far), (-far, -far), (far, far)):
+            moved = np.full((64, 64, 4), 255, np.uint8)
+            lay(moved, sprite, right, down)
+            assert (moved == wide[far - down : far - down + 64, far - right : far - right + 64]).all()
 
 
 @pytest.mark.parametrize(
