@@ -126,6 +126,7 @@ def _tell_aims(aims: tuple[Aim, ...], *, written: bool, asked: bool) -> list[str
 
 def _describe(aim: Aim) -> str:
     parts: list[Any] = [f"{name} {low:g} to {high:g}" for name, (low, high) in aim.ranges.items()]
+    parts += [f"{name} {' or '.join(meant)}" for name, meant in aim.words.items()]
     if aim.classes:
         parts.append(", ".join(aim.classes))
     return f"{aim.share:.1%} of the images: {'; '.join(parts)}"

@@ -18,29 +18,48 @@ from components.core.errors import ConfigError
 from components.core.params import Section
 from components.synthesis.factors import FactorDraw, Range
 
+# by a row's source: the factors in words that its generators narrow; all other words are left as they come
+WORD_FACTORS: Mapping[str, frozenset[str]] = {"render": frozenset({"background", "light", "occluder"})}
+
 
 class Aim(Section):
-    """A share of all images that shows only some classes, with some factors in narrower ranges."""
+    """A share of all images that shows only some classes, with some factors in narrower ranges or fewer words."""
 
     share: float = Field(gt=0, le=1, description="of all images")
     classes: tuple[str, ...] = Field((), description="classes to show; none given: every class")
     ranges: dict[str, Range] = Field(default_factory=dict, description="factor without its f_: [low, high]")
+    words: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="factor without its f_: its words")
 
     @field_validator("ranges")
     @classmethod
     def _check_ranges(cls, ranges: dict[str, Range]) -> dict[str, Range]:
         for name, (low, high) in ranges.items():
-            if name.startswith("f_"):
-                raise ValueError(f"name the factor without its prefix: {name[2:]}, not {name}")
+            _check_name(name)
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise ValueError(f"the range of {name} must rise and be finite, got [{low}, {high}]")
         return ranges
 
+    @field_validator("words")
+    @classmethod
+    def _check_words(cls, words: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, meant in words.items():
+            _check_name(name)
+            if not meant:
+                raise ValueError(f"no words are given for {name}; name those that are meant, or leave it out")
+        return words
+
     @model_validator(mode="after")
     def _check_purpose(self) -> Aim:
-        if not self.classes and not self.ranges:
-            raise ValueError("an aim without classes and ranges aims at nothing; give one of them")
+        if not self.classes and not self.ranges and not self.words:
+            raise ValueError("an aim without classes, ranges and words aims at nothing; give one of them")
+        if twice := sorted(set(self.ranges) & set(self.words)):
+            raise ValueError(f"{twice} have a range and words; a factor is either a number or a word")
         return self
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("f_"):
+        raise ValueError(f"name the factor without its prefix: {name[2:]}, not {name}")
 
 
 def check_shares(aims: tuple[Aim, ...]) -> tuple[Aim, ...]:
@@ -72,8 +91,8 @@ def aimed_label(aim: Aim | None, label: str, rng: np.random.Generator) -> str:
 
 
 def aimed_draw(aim: Aim | None, rng: np.random.Generator) -> FactorDraw:
-    """The image's factors, within the aim's ranges."""
-    return FactorDraw(rng, aimed=aim.ranges if aim is not None else None)
+    """The image's factors, within the aim's ranges and words."""
+    return FactorDraw(rng, aim.ranges, aim.words) if aim is not None else FactorDraw(rng)
 
 
 def check_classes(aims: Sequence[Aim], classes: Collection[str]) -> None:
@@ -88,17 +107,23 @@ def check_classes(aims: Sequence[Aim], classes: Collection[str]) -> None:
 
 def check_factors(aim: Aim | None, columns: Mapping[str, Any]) -> None:
     """ConfigError when an aim narrows a factor that is not among the `f_*` columns that an image was given."""
-    strange = sorted(set(aim.ranges) - {name.removeprefix("f_") for name in columns}) if aim is not None else []
+    if aim is None:
+        return
+    numbers = {name.removeprefix("f_") for name, value in columns.items() if not isinstance(value, str)}
+    words = {name.removeprefix("f_") for name, value in columns.items() if isinstance(value, str)}
+    strange = sorted((set(aim.ranges) - numbers) | (set(aim.words) - words))
     if strange:
-        known = sorted(name[2:] for name, value in columns.items() if not isinstance(value, str))
         raise ConfigError(
-            f"synthesis.aims: the generator draws no {strange}, it draws {known}; mend the aims in params.yaml"
+            f"synthesis.aims: the generator draws no {strange}, it draws the numbers {sorted(numbers)} and the words "
+            f"{sorted(words)}; mend the aims in params.yaml"
         )
 
 
 def fits(aim: Aim, label: str, columns: Mapping[str, Any]) -> bool:
     """Whether an image of a class, with these `f_*` columns, lies where the aim points."""
     if aim.classes and label not in aim.classes:
+        return False
+    if any(columns.get(f"f_{name}") not in meant for name, meant in aim.words.items()):
         return False
     values = {name: columns.get(f"f_{name}") for name in aim.ranges}
     return all(

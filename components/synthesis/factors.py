@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -16,11 +16,17 @@ Range = tuple[float, float]
 
 
 class FactorDraw:
-    """One image's factors; `aimed` narrows the range of a number, by its name without the `f_`."""
+    """One image's factors; by name without the `f_`, `aimed` narrows the range of a number, `words` the options."""
 
-    def __init__(self, rng: np.random.Generator, aimed: Mapping[str, Range] | None = None) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        aimed: Mapping[str, Range] | None = None,
+        words: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self.rng = rng
         self._aimed = dict(aimed or {})
+        self._words = dict(words or {})
         self.columns: dict[str, float | int | str] = {}
 
     def uniform(self, name: str, low: float, high: float) -> float:
@@ -40,18 +46,25 @@ class FactorDraw:
     def count(self, name: str, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
         start, stop = self._narrowed(name, low, high)
-        first, last = int(np.ceil(start)), int(np.floor(stop))
+        first, last = math.ceil(start), math.floor(stop)
         value = int(self.rng.integers(first, max(first, last) + 1))
         self.columns[f"f_{name}"] = value
         return value
 
     def choice(self, name: str, options: Sequence[str], shares: Sequence[float] | None = None) -> str:
-        """One of the options, by their shares."""
-        steps = list(itertools.accumulate([1.0] * len(options) if shares is None else shares))
+        """One of the options, by their shares, or of those that are aimed at where any of them has a share."""
+        pairs = list(zip(options, [1.0] * len(options) if shares is None else shares, strict=True))
+        if name in self._words:
+            pairs = [pair for pair in pairs if pair[1] > 0 and self.allows(name, pair[0])] or pairs
+        steps = list(itertools.accumulate(share for _, share in pairs))
         place = float(self.rng.random()) * steps[-1]
-        value = next((option for option, step in zip(options, steps, strict=True) if place < step), options[-1])
+        value = next((pair[0] for pair, step in zip(pairs, steps, strict=True) if place < step), pairs[-1][0])
         self.columns[f"f_{name}"] = value
         return value
+
+    def allows(self, name: str, word: str) -> bool:
+        """Whether nothing speaks against this word: the factor is not aimed at, or the word is among those meant."""
+        return name not in self._words or word in self._words[name]
 
     def note(self, name: str, value: float | int | str) -> None:
         """Remember a factor that follows from others, such as the visible share."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from components.synthesis.stock import Doubtful, Stock, picture_rows, read_stock
 
 GENERATOR, VERSION = "detent.synthesis", 1
 DOUBTS = "doubts.png"
+_NAMED = 3  # of several assets with one fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,14 @@ class SynthesisSummary:
     def as_json(self) -> dict[str, Any]:
         """The summary as a JSON value, for reports."""
         return asdict(self) | {"doubts_path": self.doubts_path.name if self.doubts_path is not None else None}
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """What to know of assets that are doubtful or left out: a line each, or one for all with the same reason."""
+        alike: dict[tuple[bool, str, str], list[Doubtful]] = defaultdict(list)
+        for item in self.doubtful:
+            alike[item.used, item.role, item.reason].append(item)
+        return dict(_finding(items) for items in alike.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +127,17 @@ def plan_synthesis(
     folder = (cache if cache is not None else Settings().home.resolve() / "cache") / "transfers"
     order = Order(stock=stock, config=config, seed=seed, recipe=digest, cache=folder)
     return Plan(recipe=recipe, digest=digest, stock=stock, lots=tuple(make_lots(order)))
+
+
+def _finding(items: list[Doubtful]) -> tuple[str, str]:
+    """The title and the sentence of a line about assets that have the same reason."""
+    first, more = items[0], len(items) - 1
+    title = f"{'doubtful' if first.used else 'left out'} {first.sample_id[:12]}"
+    if not more:
+        return title, first.sentence
+    named = [item.name for item in items[:_NAMED]]
+    rest = [f"{len(items) - _NAMED} more"] if len(items) > _NAMED else []
+    return f"{title} and {more} more", f"{', '.join([*named, *rest])}: {first.reason}"
 
 
 def _in_order(config: SynthesisConfig) -> SynthesisConfig:

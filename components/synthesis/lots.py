@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from components.core.errors import ConfigError
-from components.synthesis.aims import Aim
+from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob
 from components.synthesis.pastes.surroundings import gather
@@ -105,22 +105,35 @@ def make_lots(order: Order) -> list[Lot]:
     if lost:
         raise ConfigError(
             f"synthesis.aims: no generator of this run shows {', '.join(lost[0].classes) or 'its classes'} with the "
-            f"factors {sorted(lost[0].ranges)}; classes are {order.stock.classes[:20]}: mend the aims in params.yaml, "
-            "or let `detent aim --write` write them anew"
+            f"factors {_factors(lost[0])} all at once; classes are {order.stock.classes[:20]}, words that can be aimed "
+            f"at are those of {sorted(WORD_FACTORS['render'])} in renders: mend the aims in "
+            "params.yaml, or let `detent aim --write` write them anew"
         )
     return lots
 
 
-def fitting_aims(aims: Sequence[Aim], classes: Collection[str], example: Callable[[], Row]) -> dict[int, Aim]:
+def _factors(aim: Aim) -> list[str]:
+    return sorted([*aim.ranges, *(f"{name} ({' or '.join(meant)})" for name, meant in aim.words.items())])
+
+
+def fitting_aims(
+    aims: Sequence[Aim],
+    classes: Collection[str],
+    example: Callable[[], Row],
+    words: Mapping[str, Collection[str]] | None = None,
+) -> dict[int, Aim]:
     """The aims, by number, that a generator can follow: at those of its classes that they name, with its factors.
 
-    `example` makes any of the generator's rows without aims; it is called only if an aim names factors.
+    `example` makes any of the generator's rows without aims; it is called only if an aim names ranges. `words` are
+    those that each factor in words can be narrowed to; an aim must mean one of them.
     """
-    found = {}
-    drawn = {name.removeprefix("f_") for name in example()} if any(aim.ranges for aim in aims) else set()
+    found, known = {}, words or {}
+    row = example() if any(aim.ranges for aim in aims) else {}
+    drawn = {name.removeprefix("f_") for name, value in row.items() if not isinstance(value, str)}
     for number, aim in enumerate(aims):
         shown = tuple(name for name in aim.classes if name in classes)
-        if drawn.issuperset(aim.ranges) and (shown or not aim.classes):
+        worded = all(set(meant) & set(known.get(name, ())) for name, meant in aim.words.items())
+        if worded and drawn.issuperset(aim.ranges) and (shown or not aim.classes):
             found[number] = aim.model_copy(update={"classes": shown})
     return found
 

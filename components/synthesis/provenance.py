@@ -7,6 +7,7 @@ the full recipe, with the digest of every asset. Bits are the same on the same k
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import Plan, plan_synthesis
 from components.synthesis.lots import RowJob
 from components.synthesis.machine import differences
+from components.synthesis.renders.framing import Geometry
+from components.synthesis.renders.rendering import RenderingJob
 from components.synthesis.shards import RECIPE
 from components.synthesis.stock import panorama_id
 
@@ -48,9 +51,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remaker:
-    """A run that was opened to make images of it again; make it with `Remaker.open`."""
+    """A run that was opened to make images of it again; make it with `Remaker.open`.
+
+    `recipe` and its `digest` are those that the images were made by, `plan` is what they lead to now.
+    """
 
     folder: Path
+    recipe: Mapping[str, Any]
+    digest: str
     plan: Plan
     jobs: Mapping[str, RowJob]
 
@@ -72,7 +80,7 @@ class Remaker:
         jobs: dict[str, RowJob] = {}
         for lot in plan.lots:
             jobs[lot.generator] = lot.lone if lot.lone is not None else lot.job
-        return cls(folder=folder, plan=plan, jobs=jobs)
+        return cls(folder=folder, recipe=recipe, digest=digest_json(recipe), plan=plan, jobs=jobs)
 
     def remake(self, sample: str) -> bytes:
         """The encoded image of a sample, by its id or the beginning of it, made again alone.
@@ -80,13 +88,8 @@ class Remaker:
         DataError for an id that is not there; IntegrityError when the image comes out otherwise, with the reason
         as far as it is known.
         """
-        recipe = read_recipe(self.folder)
         place = find_row(self.folder, sample)
-        if place.recipe.get("recipe") != digest_json(recipe):
-            raise IntegrityError(f"the row of {sample} names another recipe than {self.folder / RECIPE}; restore both")
-        job = self.jobs.get(place.shard.name.rpartition("-")[0])
-        if job is None:
-            raise DataError(f"{place.shard} is no shard of pastes, renders or wraps, so its rows cannot be made again")
+        job = self._job(place)
         row = job.row(place.recipe["shard"], place.recipe["index"])
         data: bytes = row["image"]["bytes"]
         if sample_id(data) == place.sample_id:
@@ -94,11 +97,38 @@ class Remaker:
         now = json.loads(row["recipe"])
         kept = ("generator", "version")
         code = {name: f"{place.recipe[name]}" for name in kept}, {name: f"{now[name]}" for name in kept}
-        changed = differences(recipe["made_with"], self.plan.recipe["made_with"]) + differences(*code)
+        changed = differences(self.recipe["made_with"], self.plan.recipe["made_with"]) + differences(*code)
         why = "; ".join(changed) or "the code has changed since"
         raise IntegrityError(
             f"sample {place.sample_id} was not made again: other bytes came out ({why}); use what it was made with"
         )
+
+    def geometry(self, place: Place) -> Geometry | None:
+        """The mask, depth and normals of a render or wrap; None for a paste, which is flat.
+
+        IntegrityError for a row of another recipe, DataError for one that no generator of this run has made.
+        """
+        job = self._job(place)
+        if not isinstance(job, RenderingJob):
+            return None
+        return job.geometry(place.recipe["shard"], place.recipe["index"])
+
+    @property
+    def farthest_m(self) -> float:
+        """No surface of any render lies farther from its camera; 0 without renders."""
+        jobs = [job for job in self.jobs.values() if isinstance(job, RenderingJob)]
+        sizes = {(view.view.distance_m, view.subject.size_m) for job in jobs for view in job.views}
+        return max((distance_m + math.hypot(*size_m) / 2 for distance_m, size_m in sizes), default=0.0)
+
+    def _job(self, place: Place) -> RowJob:
+        if place.recipe.get("recipe") != self.digest:
+            raise IntegrityError(
+                f"the row of {place.sample_id} names another recipe than {self.folder / RECIPE}; restore both"
+            )
+        job = self.jobs.get(place.shard.name.rpartition("-")[0])
+        if job is None:
+            raise DataError(f"{place.shard} is no shard of pastes, renders or wraps, so its rows cannot be made again")
+        return job
 
 
 def remake(sample: str, folder: Path, origin: Origin) -> bytes:

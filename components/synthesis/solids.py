@@ -24,7 +24,7 @@ from components.synthesis.renders.backends import Backend, choose_backend
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Model
 from components.synthesis.renders.planning import Subject, plan_views
-from components.synthesis.renders.rendering import RenderingJob, RenderSettings
+from components.synthesis.renders.rendering import RenderingJob, RenderSettings, words_drawn
 from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View
@@ -188,7 +188,7 @@ def _lot(order: Order, generator: Generator, bodies: Mapping[str, list[Body]], c
         backend=choose_backend(),
         store=TransferStore(folder=order.cache),
     )
-    aims = fitting_aims(order.config.aims, set(bodies), cast.example)
+    aims = fitting_aims(order.config.aims, set(bodies), cast.example, words_drawn(config, order.stock.backgrounds))
     job, tracer = cast.job(tuple(aims.values()))
     return Lot(
         generator=generator,

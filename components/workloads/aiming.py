@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from components.selection.comparison import read_table
 from components.selection.error_regions import RegionReport, RegionTest
 from components.selection.marks import read_marks
 from components.selection.region_tree import CLASS, Condition, ErrorTable
-from components.synthesis.aims import Aim
+from components.synthesis.aims import WORD_FACTORS, Aim
 from components.workloads.params import Params
 from components.workloads.records import read_winner
 
 CHAMPION, RESEED = "champion", "reseed"
 _ABOUT_A_SAMPLE = ("sample_id", "label", "group")
+_AIMABLE = WORD_FACTORS.values()
+_NO_WORD = "{} is a factor in words that the generator cannot be narrowed to; it stays as it was"
 _MOST_AIMS, _MOST_SHARED = 3, 0.5  # aims whose regions share more than half of their samples would double up
 
 
@@ -47,10 +49,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """What one generator made: the classes that it showed, and the least and greatest value of each number."""
+    """What one generator made: its classes, the least and greatest of each number, the words that can be aimed at."""
 
     classes: frozenset[str]
     numbers: Mapping[str, tuple[float, float]]
+    words: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def read_evidence(
@@ -148,18 +151,21 @@ def drawn_factors(folder: Path) -> tuple[Drawn, ...]:
     if not any(folder.glob("*.parquet")):
         return ()
     schema = manifest.dataset(folder).schema
-    names = [field.name for field in schema if field.name.startswith("f_") and _is_number(field.type)]
+    names = [field.name for field in schema if field.name.startswith("f_")]
     table = manifest.read(folder, ["label", "source", *names])
     sources = pc.fill_null(table["source"], "")
     found = sorted(pc.unique(sources).to_pylist())
-    return tuple(_drawn(table.filter(pc.equal(sources, source)), names) for source in found)
+    return tuple(_drawn(table.filter(pc.equal(sources, source)), source) for source in found)
 
 
-def _drawn(table: pa.Table, names: Sequence[str]) -> Drawn:
-    bounds = {name[2:]: pc.min_max(table[name]).as_py() for name in names}
+def _drawn(table: pa.Table, source: str) -> Drawn:
+    numbers = [name for name in table.column_names if name.startswith("f_") and _is_number(table[name].type)]
+    bounds = {name[2:]: pc.min_max(table[name]).as_py() for name in numbers}
+    worded = [name for name in WORD_FACTORS.get(source, ()) if f"f_{name}" in table.column_names]
     return Drawn(
         classes=frozenset(table["label"].to_pylist()),
         numbers={name: (float(b["min"]), float(b["max"])) for name, b in bounds.items() if b["min"] is not None},
+        words={name: frozenset(pc.unique(table[f"f_{name}"]).drop_null().to_pylist()) for name in worded},
     )
 
 
@@ -271,21 +277,24 @@ def _aim(test: RegionTest, table: ErrorTable, drawn: Sequence[Drawn]) -> tuple[A
     """
     classes = next((c.words for c in test.region.conditions if c.factor == CLASS), ())
     ranges = {c.factor: _bounds(c, table) for c in test.region.conditions if not c.words}
-    missing = [
-        f"{c.factor} is a word, and aims narrow numbers; it stays as wide as it was"
-        for c in test.region.conditions
-        if c.words and c.factor != CLASS
-    ]
+    words = {c.factor: c.words for c in test.region.conditions if c.words and c.factor != CLASS}
     showing = [generator for generator in drawn if not classes or generator.classes.intersection(classes)]
     if drawn and not showing:
-        return None, [*missing, f"no generator shows {' or '.join(classes)}"]
-    reasons = [{name: _out_of_reach(name, bounds, d) for name, bounds in ranges.items()} for d in showing]
-    fewest = min(reasons, key=lambda found: sum(reason is not None for reason in found.values()), default={})
+        return None, [f"no generator shows {' or '.join(classes)}"]
+    reasons = [
+        {name: _out_of_reach(name, bounds, d) for name, bounds in ranges.items()}
+        | {name: _unsaid(name, meant, d) for name, meant in words.items()}
+        for d in showing
+    ]
+    if not drawn:
+        reasons = [{name: _NO_WORD.format(name) for name in words if not any(name in known for known in _AIMABLE)}]
+    fewest = min(reasons, key=lambda found: sum(reason is not None for reason in found.values()))
     kept = {name: bounds for name, bounds in ranges.items() if fewest.get(name) is None}
-    missing += [reason for reason in fewest.values() if reason is not None]
-    if not classes and not kept:
+    said = {name: meant for name, meant in words.items() if fewest.get(name) is None}
+    missing = [reason for reason in fewest.values() if reason is not None]
+    if not classes and not kept and not said:
         return None, [*missing, "nothing of it can be aimed at"]
-    return Aim(share=1.0, classes=classes, ranges=kept), missing
+    return Aim(share=1.0, classes=classes, ranges=kept, words=said), missing
 
 
 def _bounds(condition: Condition, table: ErrorTable) -> tuple[float, float]:
@@ -304,6 +313,15 @@ def _out_of_reach(factor: str, bounds: tuple[float, float], drawn: Drawn) -> str
         return (
             f"{factor} {bounds[0]:g} to {bounds[1]:g} lies outside what is made ({low:g} to {high:g}); widen that first"
         )
+    return None
+
+
+def _unsaid(factor: str, words: tuple[str, ...], drawn: Drawn) -> str | None:
+    if factor not in drawn.words:
+        return _NO_WORD.format(factor)
+    if not drawn.words[factor].intersection(words):
+        made = " or ".join(sorted(drawn.words[factor]))
+        return f"{factor} {' or '.join(words)} is not made (only {made}); let it be made first"
     return None
 
 

@@ -64,9 +64,6 @@ def synthesis(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         cache=workspace.cache,
     )
     draw_contact_sheet(out, out / "contact_sheet.png")
-    facts = {
-        f"{'doubtful' if item.used else 'left out'} {item.sample_id[:12]}": item.sentence for item in summary.doubtful
-    }
     metrics = {
         "num_images": float(summary.num_images),
         "num_doubtful": float(sum(item.used for item in summary.doubtful)),
@@ -78,7 +75,7 @@ def synthesis(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         out,
         StageReport(
             metrics=metrics,
-            facts={**facts, "synthesis_recipe": summary.recipe},
+            facts={**summary.findings, "synthesis_recipe": summary.recipe},
             # recipe.json names every asset; kept with the run, it answers later what an asset has touched
             pictures=(*sheets, "recipe.json"),
         ),

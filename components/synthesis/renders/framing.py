@@ -22,7 +22,7 @@ from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.relighting import Relit
 from components.synthesis.renders.transfers import Transfer
 
-_OCCLUDERS = {"hand": draw_hand, "bar": draw_bar, "tag": draw_tag}
+OCCLUDERS = {"hand": draw_hand, "bar": draw_bar, "tag": draw_tag}
 _SHARES = (0.45, 0.35, 0.2)
 _COARSE_PX = 32  # side of the thumbnails on which an occluder is put in place
 _REACH_PX = 12  # of these thumbnails: how far it is moved at most
@@ -60,8 +60,14 @@ class Occlusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
-    """Exact labels of one picture: depth in metres and unit normals in world axes, both 0 off the object."""
+    """Exact labels of one picture: what its mask (S, S) uint8 shows, how far away that is and which way it faces.
 
+    `depth` (S, S) is in metres along the optical axis of the view's camera. `normals` (S, S, 3) are unit vectors in
+    the axes of the picture: x right, y up, z towards the camera. Both are 0 off the mask and where something covers
+    the object.
+    """
+
+    mask: Pixels
     depth: Floats
     normals: Floats
 
@@ -112,10 +118,16 @@ def place_mask(shape: Silhouette, placement: Placement) -> Pixels:
 def draw_occlusion(mask: Pixels, config: RendersConfig, factors: FactorDraw) -> Occlusion | None:
     """Draw what covers a share of the object, and move it to where it covers about the drawn share; None for nothing.
 
-    `f_occlusion` is the share of what is in the frame that is really hidden, and `f_occluder` names by what.
+    `f_occlusion` is the share of what is in the frame that is really hidden, and `f_occluder` names by what. Where
+    the aim is at occluders alone something always covers, as far as there is a place for it.
     """
-    wanted = sometimes(factors, "occlusion", config.most_hidden, config.occlusion_probability)
-    kinds = list(_OCCLUDERS)
+    probability = config.occlusion_probability
+    if probability and not factors.allows("occluder", "none"):
+        probability = 1.0
+    elif not any(factors.allows("occluder", kind) for kind in OCCLUDERS):
+        probability = 0.0
+    wanted = sometimes(factors, "occlusion", config.most_hidden, probability)
+    kinds = list(OCCLUDERS)
     kind, made = factors.choice("occluder", kinds, _SHARES), None
     total, hidden = cv2.sumElems(mask)[0], 0.0
     if wanted > _LEAST_HIDDEN and total:
@@ -133,19 +145,45 @@ def cover(scene: Floats, mask: Pixels, occlusion: Occlusion, *, level: float) ->
     left = cv2.cvtColor(occlusion.left, cv2.COLOR_GRAY2RGB)
     cv2.multiply(scene, left, dst=scene, scale=1 / 255, dtype=cv2.CV_32F)
     cv2.scaleAdd(to_linear(occlusion.colours), level, scene, dst=scene)
+    hide(mask, occlusion)
+
+
+def hide(mask: Pixels, occlusion: Occlusion) -> None:
+    """Take what is covered from the mask (S, S), in place."""
     cv2.multiply(mask, occlusion.left, dst=mask, scale=1 / 255)
 
 
-def geometry(transfer: Transfer, shape: Silhouette, placement: Placement) -> Geometry:
-    """Depth (S, S) and normals (S, S, 3) of a picture whose object was placed so; not interpolated over edges."""
-    depth = transfer.depth.astype(np.float32)
-    normals = transfer.normals.astype(np.float32)
-    solid = (shape.coverage > 127).astype(np.float32)
-    layer = cv2.merge([*np.moveaxis(normals * solid[..., None], -1, 0), depth * solid])
-    matrix = _matrix(shape, placement)
+def geometry(transfer: Transfer, shape: Silhouette, placement: Placement, mask: Pixels) -> Geometry:
+    """Depth and normals of a picture whose object was placed so and is seen where `mask` is over half.
+
+    A pixel has the values of the nearest one of the view that the object touches: nothing is interpolated over edges.
+    """
+    normals = transfer.normals.astype(np.float32) @ _picture_axes(transfer, placement).T
+    layer = np.dstack([normals, transfer.depth.astype(np.float32)])
+    filled = layer.reshape(-1, 4)[_nearest(transfer.depth > 0)]
     size = (placement.size_px, placement.size_px)
-    moved = cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_NEAREST)
-    return Geometry(depth=np.asarray(moved[..., 3]), normals=np.asarray(moved[..., :3]))
+    moved: Floats = np.asarray(
+        cv2.warpAffine(filled, _matrix(shape, placement), size, flags=cv2.INTER_NEAREST), np.float32
+    )
+    moved[mask <= 127] = 0
+    return Geometry(mask=mask, depth=moved[..., 3], normals=moved[..., :3])
+
+
+def _picture_axes(transfer: Transfer, placement: Placement) -> Floats:
+    """The picture's right and up and the way to the camera, rows (3, 3) in world axes."""
+    right, up, forward = transfer.view.frame
+    turn = np.radians(placement.turn_deg)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    return np.stack([cosine * right + sine * up, cosine * up - sine * right, -forward]).astype(np.float32)
+
+
+def _nearest(known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each pixel (H, W) the flat index of the nearest one that is known."""
+    unknown = np.asarray(~known, np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.zeros(int(labels.max()) + 1, np.intp)
+    places[labels[known]] = np.flatnonzero(known)
+    return np.asarray(places[labels])
 
 
 def _covering(kind: str, mask: Pixels, wanted: float, rng: np.random.Generator) -> Occlusion:
@@ -157,7 +195,7 @@ def _covering(kind: str, mask: Pixels, wanted: float, rng: np.random.Generator) 
     target = Target(x=x, y=y, area=wanted * sums["m00"] / (255 * _COARSE_PX**2))
     layer = np.zeros((size_px, size_px, 4), np.uint8)
     layer[..., 3] = 255
-    lay(layer, _OCCLUDERS[kind](Look(size_px=size_px), rng, target), 0, 0)  # the fourth plane is what is left
+    lay(layer, OCCLUDERS[kind](Look(size_px=size_px), rng, target), 0, 0)  # the fourth plane is what is left
     left = cv2.resize(cv2.extractChannel(layer, 3), (_COARSE_PX, _COARSE_PX), interpolation=cv2.INTER_AREA)
     border = (_REACH_PX,) * 4
     covered = cv2.copyMakeBorder(cv2.bitwise_not(left), *border, cv2.BORDER_REPLICATE).astype(np.float32)

@@ -24,6 +24,11 @@ Axis = Literal["auto", "x", "y", "z"]
 
 _FOLD_RAD = np.radians(41.0)  # surfaces that turn by more show an edge
 _MAX_STRETCH = 1e3
+_SLACK = 0.1  # of a model's extent along an axis: how near to zero its lowest point, or its middle, counts as there
+_AGAINST_GLTF = (
+    "the model stands on z = 0 with its middle on y = 0, so z is taken for up, although glTF says y; export it with y "
+    "up if it lies on its side"
+)
 _UP: dict[str, list[list[int]]] = {  # rows: the file's axes that become x right, y away, z up
     "x": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
     "y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
@@ -46,8 +51,9 @@ def load_model(
 ) -> Model:
     """Load a model from the bytes of its file; `kind` is one of KINDS, `folder` holds the files that it names.
 
-    `up` is the file's axis that points up; `auto` takes y for glTF, z for the others, unless the model stands
-    on the other one's zero. `longest_m` scales its longest side where the file's unit is no metre. DataError
+    `up` is the file's axis that points up; `auto` takes y for glTF, as its standard says, unless the model stands on
+    z = 0 with its middle on y = 0, which exporters without a turn of axes leave; z for the others, unless the model
+    stands on y = 0 alone. `longest_m` scales its longest side where the file's unit is no metre. DataError
     names what is wrong: no faces, NaN, too many faces, a texture bomb, a path that leaves the folder, a broken
     scale, an unknown kind. UnavailableError: COLLADA needs the package pycollada.
     """
@@ -208,18 +214,28 @@ def _neighbours(faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 def _up_axis(surfaces: Sequence[Surface], kind: str, up: Axis, warnings: list[str]) -> str:
     if up != "auto":
         return up
-    usual, other = ("y", "z") if kind in ("glb", "gltf") else ("z", "y")
     low = np.min([s.vertices.min(axis=0) for s in surfaces], axis=0)
     high = np.max([s.vertices.max(axis=0) for s in surfaces], axis=0)
-    if _stands(low, high, "xyz".index(other)) and not _stands(low, high, "xyz".index(usual)):
-        warnings.append(f"the model stands on {other} = 0, so {other} is taken for up; give up={usual!r} if it is not")
-        return other
-    return usual
+    if kind in ("glb", "gltf"):
+        if not (_stands(low, high, "z") and _is_centred(low, high, "y")):
+            return "y"
+        warnings.append(_AGAINST_GLTF)
+        return "z"
+    if _stands(low, high, "y") and not _stands(low, high, "z"):
+        warnings.append("the model stands on y = 0, so y is taken for up; export it with z up if it lies on its side")
+        return "y"
+    return "z"
 
 
-def _stands(low: NDArray[np.floating], high: NDArray[np.floating], axis: int) -> bool:
+def _stands(low: NDArray[np.floating], high: NDArray[np.floating], axis: str) -> bool:
     """Whether the model begins at this axis' zero; a model that is centred on an axis does not stand on it."""
-    return bool(abs(low[axis]) <= 0.1 * (high[axis] - low[axis]))
+    at = "xyz".index(axis)
+    return bool(abs(low[at]) <= _SLACK * (high[at] - low[at]))
+
+
+def _is_centred(low: NDArray[np.floating], high: NDArray[np.floating], axis: str) -> bool:
+    at = "xyz".index(axis)
+    return bool(abs(low[at] + high[at]) / 2 <= _SLACK * (high[at] - low[at]))
 
 
 def _turned(surfaces: Sequence[Surface], up: str) -> list[Surface]:

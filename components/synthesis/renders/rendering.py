@@ -7,14 +7,14 @@ alone, bit for bit, because an image is always lit in the same slot of a block (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from components.synthesis.aims import aimed_draw, check_factors
+from components.synthesis.aims import Aim, aimed_draw, check_factors
 from components.synthesis.backgrounds import Background
 from components.synthesis.camera import CameraConfig, Floats, Shot, draw_shot, sometimes, take_picture, to_linear
 from components.synthesis.encoding import encode_jpeg
@@ -24,6 +24,7 @@ from components.synthesis.panoramas import fit_light, read_regions, surrounding_
 from components.synthesis.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import (
+    OCCLUDERS,
     Geometry,
     Occlusion,
     Placement,
@@ -32,6 +33,7 @@ from components.synthesis.renders.framing import (
     draw_occlusion,
     draw_placement,
     geometry,
+    hide,
     place_mask,
     set_in,
     silhouette,
@@ -116,10 +118,13 @@ class RenderingJob:
         return next(self._rows(shard, range(index, index + 1)))
 
     def geometry(self, shard: int, index: int) -> Geometry:
-        """Exact depth and normals of one image, from its view and its placement."""
+        """Mask, depth and normals of one image, without lighting it."""
         transfer = self.transfers.load(self._view(shard, index).key)
         shape = silhouette(transfer)
-        return geometry(transfer, shape, self._draft(shard, index, shape).placement)
+        draft = self._draft(shard, index, shape)
+        if draft.occlusion is not None:
+            hide(draft.mask, draft.occlusion)
+        return geometry(transfer, shape, draft.placement, draft.mask)
 
     def _view(self, shard: int, index: int) -> PlannedView:
         return self.views[shard * self.views_per_shard + index // self.settings.renders.lights_per_view]
@@ -142,7 +147,8 @@ class RenderingJob:
         rng = row_rng(self.seed, shard, index)
         factors = aimed_draw(planned.aim, rng)
         placement = draw_placement(shape, config, factors, settings.size_px)
-        background = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
+        backgrounds = _meant(self.backgrounds, planned.aim)
+        background = backgrounds[int(rng.integers(len(backgrounds)))]
         scene = _crop(background.pixels, settings, factors)
         factors.note("background", background.kind)
         regions = read_regions(scene)
@@ -181,6 +187,23 @@ class RenderingJob:
             "recipe": place_recipe(GENERATOR, VERSION, seed=self.seed, recipe=self.recipe, place=(shard, index)),
             **factors.columns,
         }
+
+
+def words_drawn(config: RendersConfig, backgrounds: Sequence[Background]) -> dict[str, frozenset[str]]:
+    """The words that an aim can narrow the factors of renders to (see `aims.WORD_FACTORS`)."""
+    covered = config.occlusion_probability > 0
+    return {
+        "background": frozenset(background.kind for background in backgrounds),
+        "light": frozenset(kind for kind, share in config.lights.shares.items() if share),
+        "occluder": frozenset({"none", *(OCCLUDERS if covered else ())}),
+    }
+
+
+def _meant(backgrounds: tuple[Background, ...], aim: Aim | None) -> tuple[Background, ...]:
+    """The backgrounds of those kinds that an aim names; all where it names none."""
+    if aim is None or "background" not in aim.words:
+        return backgrounds
+    return tuple(one for one in backgrounds if one.kind in aim.words["background"]) or backgrounds
 
 
 def _crop(pixels: Pixels, settings: RenderSettings, factors: FactorDraw) -> Pixels:

@@ -71,7 +71,9 @@ def direct_render(
 ) -> NDArray[np.float32]:
     """Path-trace the model under `lights` (NUM_LIGHTS, 3) as Mitsuba does: (H, W, 4) linear, premultiplied.
 
-    Paths over 64 are rounded up to a multiple of it. ConfigError for a grey ground, which only transfers know.
+    The number of paths is not always kept: over 64 it is rounded up to a multiple of 64, below that to the next
+    number that the sampler can deal out in rows and columns (50 to 56). ConfigError for a grey ground, which only
+    transfers know.
     """
     import mitsuba as mi
 

@@ -69,6 +69,9 @@ def test_aimed_images_show_its_classes_and_keep_to_its_ranges() -> None:
         ([{"share": 0.5, "ranges": {"scale": [0.5, float("inf")]}}], "must rise and be finite"),
         ([{"share": 0.5, "ranges": {"f_scale": [0.5, 1.0]}}], "without its prefix: scale"),
         ([{"share": 0.5, "class": ["mug"]}], "class"),
+        ([{"share": 0.5, "words": {"light": []}}], "no words are given for light"),
+        ([{"share": 0.5, "words": {"f_light": ["sky"]}}], "without its prefix: light"),
+        ([{"share": 0.5, "words": {"light": ["sky"]}, "ranges": {"light": [0, 1]}}], "either a number or a word"),
     ],
 )
 def test_a_wrong_aim_is_named(aims: list[dict[str, object]], fault: str) -> None:
@@ -82,5 +85,20 @@ def test_aims_at_what_cannot_be_made_are_refused() -> None:
         check_classes([MUGS], ["mug"])
     check_factors(STEEP, {"f_elevation_deg": 33.0})
     check_factors(None, {})
-    with pytest.raises(ConfigError, match=r"no \['elevation_deg'\], it draws \['scale'\]"):
+    with pytest.raises(ConfigError, match=r"no \['elevation_deg'\], it draws the numbers \['scale'\]"):
         check_factors(STEEP, {"f_scale": 1.0, "f_light": "warm"})
+    with pytest.raises(ConfigError, match=r"no \['light'\]"):
+        check_factors(Aim(share=1, ranges={"light": (0, 1)}), {"f_scale": 1.0, "f_light": "warm"})
+    with pytest.raises(ConfigError, match=r"no \['scale'\].*the words \['light'\]"):
+        check_factors(Aim(share=1, words={"scale": ("large",)}), {"f_scale": 1.0, "f_light": "warm"})
+
+
+def test_an_aim_at_words_narrows_them_and_says_what_fits() -> None:
+    aim = Aim(share=1, words={"light": ("lamp", "sky")}, ranges={"scale": (0.5, 0.6)})
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        draw = aimed_draw(aim, rng)
+        draw.uniform("scale", 0.1, 1.0)
+        draw.choice("light", ["ceiling", "lamp", "window", "sky"])
+        assert fits(aim, "mug", draw.columns)
+    assert not fits(aim, "mug", {"f_scale": 0.55, "f_light": "ceiling"}) and not fits(aim, "mug", {"f_scale": 0.55})

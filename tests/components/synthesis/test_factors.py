@@ -51,3 +51,37 @@ def test_the_same_seed_draws_the_same_factors() -> None:
         factors.uniform("scale", 0.4, 1.2)
         factors.choice("light", ["sun", "lamp"])
     assert first.columns == second.columns
+
+
+WORDS = ("sky", "lamp", "window", "ceiling")
+SHARES = st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda shares: sum(shares) > 0.01)
+
+
+@given(seed=st.integers(0, 2**32), shares=SHARES, meant=st.sets(st.sampled_from([*WORDS, "moon"]), min_size=1))
+def test_an_aimed_word_is_among_those_meant_and_no_more_numbers_are_drawn(
+    seed: int, shares: list[float], meant: set[str]
+) -> None:
+    aimed = FactorDraw(np.random.default_rng(seed), None, {"light": tuple(meant)})
+    plain = FactorDraw(np.random.default_rng(seed))
+    chosen, usual = aimed.choice("light", WORDS, shares), plain.choice("light", WORDS, shares)
+    possible = {word for word, share in zip(WORDS, shares, strict=True) if share > 0}
+    assert chosen in (possible & meant or possible)
+    assert aimed.columns["f_light"] == chosen
+    assert aimed.rng.random() == plain.rng.random(), "what is drawn afterwards stays as it was"
+    if possible <= meant or not possible & meant:
+        assert chosen == usual
+
+
+@given(seed=st.integers(0, 2**32), shares=SHARES)
+def test_words_that_nobody_aims_at_are_drawn_as_ever(seed: int, shares: list[float]) -> None:
+    elsewhere = FactorDraw(np.random.default_rng(seed), {"scale": (0.5, 0.6)}, {"occluder": ("hand",)})
+    steps = np.cumsum(shares)
+    place = np.random.default_rng(seed).random() * steps[-1]
+    expected = next((word for word, step in zip(WORDS, steps, strict=True) if place < step), WORDS[-1])
+    assert elsewhere.choice("light", WORDS, shares) == expected
+
+
+def test_aimed_words_keep_their_shares_among_themselves() -> None:
+    factors = FactorDraw(np.random.default_rng(0), None, {"light": ("sky", "window")})
+    drawn = Counter(factors.choice("light", WORDS, [0.1, 0.6, 0.3, 0.0]) for _ in range(4000))
+    assert set(drawn) == {"sky", "window"} and drawn["window"] / 4000 == pytest.approx(0.75, abs=0.03)

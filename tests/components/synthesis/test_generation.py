@@ -11,8 +11,9 @@ from components.core.digests import digest_json, sample_id
 from components.core.errors import ConfigError, DataError
 from components.synthesis import lots
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.generation import synthesise
+from components.synthesis.generation import SynthesisSummary, synthesise
 from components.synthesis.pictures import bounding_box, encode_png
+from components.synthesis.stock import Doubtful
 
 CONFIG = SynthesisConfig(num_per_class=5, size_px=32)
 
@@ -165,7 +166,14 @@ def test_aims_are_followed_and_one_that_nobody_can_follow_is_refused(catalog, tm
     rows = manifest.read(tmp_path / "out").to_pylist()
     assert {row["label"] for row in rows} == {"plum"} and len(rows) == 8
     assert all(10 <= row["f_motion_deg"] <= 20 for row in rows)
-    for fault in ({"classes": ["kayak"]}, {"ranges": {"azimuth_deg": [0.0, 9.0]}}):
+    faults = (
+        {"classes": ["kayak"]},
+        {"ranges": {"azimuth_deg": [0.0, 9.0]}},
+        {"ranges": {"behind": [0.0, 9.0]}},
+        {"words": {"behind": ["shelves"]}},
+        {"words": {"light": ["sky"]}},
+    )
+    for fault in faults:
         lost = SynthesisConfig.model_validate({"size_px": 32, "aims": [{"share": 0.5, **fault}]})
         with pytest.raises(ConfigError, match="no generator of this run shows"):
             synthesise(catalog, None, lost, out=tmp_path / "out", seed=0)
@@ -178,3 +186,26 @@ def test_quotas_hold_class_by_class(labels):
     places = lots._places(names, quotas)
     assert sorted(set(places)) == list(places)
     assert {name: sum(place % labels == number for place in places) for number, name in enumerate(names)} == quotas
+
+
+def test_assets_with_the_same_fault_are_told_in_one_line():
+    lying = [
+        Doubtful(sample_id=f"{n:032d}", role="model", name=f"m{n}.glb", label="x", reason="z is up", used=True)
+        for n in range(24)
+    ]
+    gone = Doubtful(sample_id="f" * 32, role="model", name="m99.glb", label="x", reason="m99.glb has no faces")
+    shot = Doubtful(sample_id="e" * 32, role="picture", name="p.png", label="x", reason="z is up", used=True)
+    found = summary_of((*lying, gone, shot)).findings
+    assert found == {
+        f"doubtful {'0' * 12} and 23 more": "m0.glb, m1.glb, m2.glb, 21 more: z is up",
+        f"left out {'f' * 12}": "m99.glb has no faces",
+        f"doubtful {'e' * 12}": "p.png: z is up",
+    }
+    assert list(summary_of((*lying[:2],)).findings.values()) == ["m0.glb, m1.glb: z is up"]
+
+
+def summary_of(doubtful: tuple[Doubtful, ...]) -> SynthesisSummary:
+    return SynthesisSummary(
+        num_images=1, num_classes=1, num_by_generator={}, num_by_role={}, num_shards_made=1, num_views_traced=0,
+        images_per_s=1.0, recipe="0", doubtful=doubtful,
+    )  # fmt: skip

@@ -81,6 +81,16 @@ def test_more_renders_than_views_and_lights_give_are_refused(catalog: Path) -> N
         make(catalog, wrap_shapes={"tea": "can"})
 
 
+def test_renders_follow_aims_at_words_and_refuse_words_that_are_never_drawn(catalog: Path) -> None:
+    _, rows = make(catalog, wrap_share=0, aims=[{"share": 1.0, "words": {"light": ["window", "lamp"]}}])
+    lights = {row["f_light"] for row in rows if row["source"] == "render"}
+    assert lights <= {"window", "lamp"} and len(rows) > 4
+    with pytest.raises(
+        ConfigError, match=r"light \(panorama\).*words that can be aimed at are those of \['background'"
+    ):
+        make(catalog, wrap_share=0, aims=[{"share": 1.0, "words": {"light": ["panorama"]}}])
+
+
 def test_a_layer_gets_its_colours_back() -> None:
     layer = np.array([[[50, 25, 0, 128], [0, 0, 0, 0], [9, 8, 7, 255]]], np.uint8)
     np.testing.assert_array_equal(straight(layer), [[[100, 50, 0, 128], [0, 0, 0, 0], [9, 8, 7, 255]]])

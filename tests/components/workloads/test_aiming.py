@@ -174,16 +174,45 @@ def test_an_aim_keeps_to_what_one_generator_draws() -> None:
     assert aims_for(report, table, [others], share=0.5)[0] == ()
 
 
+def test_words_become_aims_where_a_generator_can_be_narrowed_to_them() -> None:
+    rng = np.random.default_rng(0)
+    words = {name: np.array(["a", "b"] * 200, dtype=object) for name in ("light", "behind")}
+    numbers = {"scale": rng.uniform(0, 1, 400)}
+    table = ErrorTable(wrong=rng.random(400) < 0.3, numbers=numbers, words=words, groups=np.arange(400))
+    conditions = Condition(factor="light", words=("sky", "moon")), Condition(factor="behind", words=("shelves",))
+    test = RegionTest(
+        region=Region(conditions=conditions),
+        n=50, errors=40, rest_n=150, rest_errors=20, p=1e-9, p_holm=1e-9, named=True,
+    )  # fmt: skip
+    report = replace(find_regions(table), tests=(test,))
+    pastes = Drawn(classes=frozenset({"mug"}), numbers={})
+    renders = replace(pastes, words={"light": frozenset({"sky", "lamp"})})
+    for drawn in ([pastes, renders], []):
+        ((aim,), notes) = aims_for(report, table, drawn, share=0.5)
+        assert aim.words == {"light": ("sky", "moon")} and not aim.ranges
+        (note,) = notes
+        assert "behind is a factor in words that the generator cannot be narrowed to" in note
+    assert aims_for(report, table, [pastes], share=0.5)[0] == ()
+    dark = replace(pastes, words={"light": frozenset({"lamp"})})
+    aims, notes = aims_for(report, table, [dark], share=0.5)
+    assert aims == () and any("light sky or moon is not made (only lamp)" in note for note in notes)
+
+
 def test_drawn_factors_are_the_numbers_that_each_generator_made(tmp_path: Path) -> None:
     rows = [
         {"sample_id": "a", "label": "mug", "source": "paste", "f_scale": 0.5, "f_light": "day"},
         {"sample_id": "b", "label": "pan", "source": "paste", "f_scale": 0.7, "f_light": "day"},
-        {"sample_id": "c", "label": "mug", "source": "render", "f_azimuth_deg": 10.0},
+        {"sample_id": "c", "label": "mug", "source": "render", "f_azimuth_deg": 10.0, "f_light": "sky"},
+        {"sample_id": "d", "label": "mug", "source": "render", "f_azimuth_deg": 10.0, "f_light": "lamp"},
     ]
     write_shard(tmp_path / "made" / "shard-00000.parquet", rows)
     assert drawn_factors(tmp_path / "made") == (
         Drawn(classes=frozenset({"mug", "pan"}), numbers={"scale": (0.5, 0.7)}),
-        Drawn(classes=frozenset({"mug"}), numbers={"azimuth_deg": (10.0, 10.0)}),
+        Drawn(
+            classes=frozenset({"mug"}),
+            numbers={"azimuth_deg": (10.0, 10.0)},
+            words={"light": frozenset({"sky", "lamp"})},
+        ),
     )
     assert drawn_factors(tmp_path / "nowhere") == ()
 
@@ -203,7 +232,7 @@ validation:
 """
 AIMS = (
     Aim(share=0.3, ranges={"scale": (0.5, 0.7)}, classes=("mug", "007")),
-    Aim(share=0.2, ranges={"light": (0.5, 0.6)}),
+    Aim(share=0.2, words={"light": ("sky", "lamp")}),
 )
 
 

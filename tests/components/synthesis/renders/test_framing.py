@@ -150,11 +150,46 @@ def test_what_covers_is_lit_by_its_surroundings(shape):
 
 
 def test_depth_and_normals_follow_the_placement(ball, shape):
-    transfer = ball()
-    found = geometry(transfer, shape, placed(centre=(40.0, 24.0), zoom=0.8, turn_deg=20.0))
-    mask = place_mask(shape, placed(centre=(40.0, 24.0), zoom=0.8, turn_deg=20.0))
-    assert ((found.depth > 0) == (mask > 127)).mean() > 0.98
+    transfer, place = ball(azimuth_deg=70.0), placed(centre=(40.0, 24.0), zoom=0.8, turn_deg=20.0)
+    mask = place_mask(shape, place)
+    found = geometry(transfer, shape, place, mask)
+    assert ((found.depth > 0) == (mask > 127)).all()
     assert found.depth[24, 40] == pytest.approx(2.7, abs=0.02)  # the ball's nearest point
-    assert found.normals[24, 40] == pytest.approx(transfer.view.toward, abs=0.1)
-    lengths = np.linalg.norm(found.normals[found.depth > 0], axis=1)
-    assert lengths == pytest.approx(1, abs=0.01)
+    rows, columns = np.nonzero(found.depth)
+    radius = 0.8 * 0.35 * 48
+    x, y = (columns - 40) / radius, -(rows - 24) / radius
+    toward = np.sqrt(np.clip(1 - x * x - y * y, 0, None))
+    inside = toward > 0.3  # at the rim a pixel spans a wide range of normals
+    expected = np.stack([x, y, toward], axis=-1)[inside]
+    assert found.normals[rows, columns][inside] == pytest.approx(expected, abs=0.2)
+    assert np.abs(found.normals[rows, columns][inside] - expected).mean() < 0.03
+    assert found.depth[rows, columns][inside] == pytest.approx(3.0 - 0.3 * toward[inside], abs=0.05)
+    assert np.linalg.norm(found.normals[rows, columns], axis=1) == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 90.0, 143.0])
+@pytest.mark.parametrize("zoom", [0.35, 1.4])
+def test_a_plane_has_the_depth_of_its_points_and_one_normal(ball, turn_deg, zoom):
+    """A plane across the whole view, nearer on the right: depth is linear in the picture, the normal is constant."""
+    view = replace(ball().view, azimuth_deg=-35.0, elevation_deg=25.0, roll_deg=10.0)
+    right, up, forward = view.frame
+    leaning = np.array([0.6, 0.0, 0.8])  # right, up, towards the camera
+    columns = np.broadcast_to(np.arange(48), (48, 48))
+    alpha = np.zeros((48, 48), np.float16)
+    alpha[8:40, 12:36] = 1
+    transfer = replace(
+        ball(),
+        view=view,
+        alpha=alpha,
+        depth=((2.0 - 0.01 * columns) * (alpha > 0)).astype(np.float16),
+        normals=((leaning @ np.stack([right, up, -forward])) * (alpha > 0)[..., None]).astype(np.float16),
+    )
+    plane, place = silhouette(transfer), placed(zoom=zoom, turn_deg=turn_deg, centre=(30.0, 34.0))
+    found = geometry(transfer, plane, place, place_mask(plane, place))
+    rows, places = np.nonzero(found.depth)
+    turn = np.radians(turn_deg)
+    back = 23.5 + ((places - 30.0) * np.cos(turn) + (rows - 34.0) * np.sin(turn)) / zoom
+    assert len(rows) == pytest.approx(32 * 24 * zoom**2, rel=0.1)
+    assert found.depth[rows, places] == pytest.approx(2.0 - 0.01 * back, abs=0.012)  # a pixel of the view, and f16
+    seen = [0.6 * np.cos(turn), -0.6 * np.sin(turn), 0.8]
+    assert found.normals[rows, places] == pytest.approx(np.tile(seen, (len(rows), 1)), abs=2e-3)

@@ -96,6 +96,24 @@ def test_a_gltf_that_stands_on_z_is_taken_for_z_up_and_that_is_said() -> None:
     assert forced.size_m == pytest.approx((0.4, 0.6, 0.2), rel=1e-5) and not forced.warnings
 
 
+@pytest.mark.parametrize("middle", [(0, 0.6, 0.3), (0, 0.1, 0.3), (0, 0, 0.0), (0, -0.5, 0.3)])
+def test_a_gltf_is_taken_at_its_word_without_a_doubt(middle: tuple[float, float, float]) -> None:
+    """Standing on z = 0 alone proves nothing: a shelf that hangs on a wall does so too, at some height."""
+    box = box_scene((0.4, 0.2, 0.6), lift=0.0)
+    box.apply_translation(middle)
+    model = load_model(bytes(box.export(file_type="glb")), "glb", name="box.glb")
+    assert model.size_m == pytest.approx((0.4, 0.6, 0.2), rel=1e-5) and model.warnings == ()
+
+
+def test_formats_without_a_rule_go_by_where_they_stand() -> None:
+    box = box_scene((0.4, 0.2, 0.6), lift=0.1)
+    lying = load_model(str(box.export(file_type="obj", include_normals=False)).encode(), "obj", name="box.obj")
+    assert lying.size_m == pytest.approx((0.4, 0.6, 0.2), rel=1e-5) and "stands on y = 0" in lying.warnings[0]
+    box.apply_translation([0, 0, 0.3])
+    both = load_model(str(box.export(file_type="obj", include_normals=False)).encode(), "obj", name="box.obj")
+    assert both.size_m == pytest.approx((0.4, 0.2, 0.6), rel=1e-5) and both.warnings == ()
+
+
 def test_vertex_colours_become_linear() -> None:
     import trimesh
 
@@ -303,6 +321,8 @@ def test_real_furniture_stands_upright_in_metres() -> None:
     assert 1.5 < fridge.size_m[2] < 2.2
     assert all(surface.material.base_texture is not None for surface in fridge.surfaces)
     assert fridge.digest == load_model_file(FURNITURE / "Refrigerator_01.glb").digest
+    vase = load_model_file(FURNITURE / "Vase_01.glb")
+    assert vase.warnings == fridge.warnings and len(vase.warnings) == 1, "one reason, so that it is told once"
 
 
 def test_digests_follow_the_content() -> None:

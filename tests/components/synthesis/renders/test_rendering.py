@@ -12,14 +12,15 @@ from PIL import Image
 from components.core.digests import sample_id
 from components.core.errors import ConfigError
 from components.core.manifest import table_from_rows
-from components.synthesis.aims import Aim
+from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.backgrounds import Background
 from components.synthesis.camera import CameraConfig
 from components.synthesis.lighting import LightConfig
 from components.synthesis.panoramas import light_from_panorama
 from components.synthesis.renders.config import RendersConfig
+from components.synthesis.renders.framing import geometry, silhouette
 from components.synthesis.renders.planning import PlannedView, Subject
-from components.synthesis.renders.rendering import RenderingJob, RenderSettings
+from components.synthesis.renders.rendering import RenderingJob, RenderSettings, words_drawn
 from components.synthesis.renders.transfers import Transfer
 
 
@@ -160,10 +161,36 @@ def test_occluded_objects_show_less(make):
 
 
 def test_geometry_is_that_of_the_row(make):
-    job = make(lights_per_view=4, occlusion_probability=0.0)
-    for index in (0, 5):
-        found, mask = job.geometry(0, index), mask_of(job.row(0, index))
-        assert ((found.depth > 0) == (mask > 127)).mean() > 0.97
+    job = make(lights_per_view=4, occlusion_probability=0.6)
+    for index in range(8):
+        found, row = job.geometry(0, index), job.row(0, index)
+        assert (found.mask == mask_of(row)).all()
+        assert ((found.depth > 0) == (mask_of(row) > 127)).all()
+        lengths = np.linalg.norm(found.normals, axis=-1)
+        assert lengths[found.depth > 0] == pytest.approx(1, abs=0.002) and not lengths[found.depth == 0].any()
+
+
+def test_what_is_covered_has_no_depth(make):
+    """The same images with and without what covers them: where something does, nothing of the object is measured."""
+    job = make(lights_per_view=20, occlusion_probability=1.0)
+    checked = 0
+    for index in range(40):
+        found, row = job.geometry(0, index), job.row(0, index)
+        whole = _uncovered(job, index)
+        covered = (whole.depth > 0) & (found.mask <= 127)
+        assert not found.depth[covered].any() and not found.normals[covered].any()
+        assert (found.depth[~covered] == whole.depth[~covered]).all()
+        assert covered.sum() / (whole.depth > 0).sum() == pytest.approx(row["f_occlusion"], abs=0.05)
+        checked += covered.sum() > 20
+    assert checked > 15
+
+
+def _uncovered(job: RenderingJob, index: int):
+    """The geometry of an image before anything covers it."""
+    transfer = job.transfers.load(job.views[index // 20].key)
+    shape = silhouette(transfer)
+    draft = job._draft(0, index, shape)
+    return geometry(transfer, shape, draft.placement, draft.mask)
 
 
 def test_light_matters(make):
@@ -188,6 +215,28 @@ def test_aims_narrow_every_row_of_their_views(make):
     aim = Aim(share=1.0, ranges={"scale": (0.9, 1.0), "exposure_ev": (-1.0, -0.9)})
     for row in make(lights_per_view=5, aim=aim).rows(0):
         assert 0.9 <= row["f_scale"] <= 1.0 and -1.0 <= row["f_exposure_ev"] <= -0.9
+
+
+def test_aims_narrow_words_and_leave_the_rest_of_an_image_as_it_was(make):
+    plain = make(lights_per_view=12).rows(0)
+    lit = make(lights_per_view=12, aim=Aim(share=1.0, words={"light": ("sky", "lamp")})).rows(0)
+    assert {row["f_light"] for row in lit} == {"sky", "lamp"} != {row["f_light"] for row in plain}
+    assert [row["f_scale"] for row in lit] == [row["f_scale"] for row in plain]
+    meant = Aim(share=1.0, words={"occluder": ("hand", "tag")})
+    covered = [row["f_occluder"] for row in make(lights_per_view=30, aim=meant).rows(0)]
+    assert set(covered) <= {"hand", "tag", "none"} and covered.count("none") < 12, "something covers nearly always"
+    bare = make(lights_per_view=30, aim=Aim(share=1.0, words={"occluder": ("none",)})).rows(0)
+    assert {(row["f_occluder"], row["f_occlusion"]) for row in bare} == {("none", 0.0)}
+
+
+def test_aims_narrow_the_kind_of_background(make):
+    job = make(lights_per_view=12, aim=Aim(share=1.0, words={"background": ("room",)}))
+    rooms = replace(job.backgrounds[0], kind="room"), job.backgrounds[1]
+    assert {row["f_background"] for row in replace(job, backgrounds=rooms).rows(0)} == {"room"}
+    known = words_drawn(job.settings.renders, rooms)
+    assert known["background"] == {"room", "photo"} and "panorama" not in known["light"]
+    assert words_drawn(RendersConfig(occlusion_probability=0), rooms)["occluder"] == {"none"}
+    assert set(known) == WORD_FACTORS["render"]
 
 
 def test_an_aim_at_a_factor_that_is_not_drawn_is_refused(make):
