@@ -206,18 +206,16 @@ def _shaded(left: Pixels, alpha: Pixels, look: Look, reach: int) -> Pixels:
 
     A wide shadow has no detail, so it is blurred on a coarser grid.
     """
-    step = max(1, round(reach / 3))
+    step = max(1, min(round(reach / 3), *alpha.shape))
     size = (3, 3) if step > 1 else (reach, reach)
     coarse = np.ascontiguousarray(alpha[step // 2 :: step, step // 2 :: step]) if step > 1 else alpha
     light = cv2.convertScaleAbs(cv2.blur(cv2.blur(coarse, size), size), alpha=-look.shadow, beta=255.0)
     if step > 1:
         light = cv2.resize(light, alpha.shape[::-1])
     (right, down), (height, width) = look.shadow_px, alpha.shape
-    part = left[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
     shaded = left.copy()
-    if part.size:
-        light = light[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-        shaded[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = cv2.multiply(
-            part, light, scale=1 / 255
-        )
+    if abs(right) < width and abs(down) < height:
+        onto = slice(max(down, 0), height + min(down, 0)), slice(max(right, 0), width + min(right, 0))
+        falls = light[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
+        shaded[onto] = cv2.multiply(left[onto], falls, scale=1 / 255)
     return shaded

@@ -143,3 +143,15 @@ def test_how_much_a_sprite_would_hide_is_what_it_hides(x, y):
     lay(canvas, sprite, x, y)
     assert hidden == amount(before) - amount(canvas)
     assert (hidden > 0) == (-40 < x < 80 and -40 < y < 80)
+
+
+@given(
+    st.integers(1, 12), st.integers(1, 12), st.integers(1, 40), st.integers(-14, 14), st.integers(-14, 14),
+    st.integers(0, 255),
+)  # fmt: skip
+def test_slivers_cast_shadows_of_any_reach(height, width, reach, right, down, cover):
+    layer = np.full((height, width, 4), cover, np.uint8)
+    sprite = as_sprite(layer, Look(size_px=64, shadow=0.5, shadow_px=(right, down)), reach)
+    assert sprite.keep.shape == layer.shape
+    assert (sprite.keep[..., 3] == 255 - cover).all()
+    assert (sprite.keep[..., 0] <= sprite.keep[..., 3]).all()
