@@ -6,7 +6,8 @@ digest and ship with a Bento like any weights. onnxruntime is an optional librar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,14 @@ from components.core.errors import DataError, UnavailableError
 from components.models.fixed_batches import in_batches
 
 if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
     from onnxruntime import InferenceSession
 
 _ERRORS_ONLY = 3
+_CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # by operator, which input is the kernel
+_PRODUCTS = ("MatMul", "MatMulInteger", "QLinearMatMul")
+_OTHERS = ("Gemm", "ConvTranspose")
+_NOT_COUNTED = ("Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RNN", "If", "Loop", "Scan")
 
 
 class OnnxNetwork(nn.Module):
@@ -33,6 +39,7 @@ class OnnxNetwork(nn.Module):
         self.register_buffer("program", torch.zeros(num_bytes, dtype=torch.uint8))
         self._batch = batch
         self._session: InferenceSession | None = None
+        self._counted: dict[tuple[int, ...], int] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes] of images [N, 3, S, S]; no gradient passes through."""
@@ -45,9 +52,20 @@ class OnnxNetwork(nn.Module):
         (logits,) = self._session.run(None, {name: np.ascontiguousarray(x.cpu().numpy())})
         return torch.from_numpy(np.array(logits, np.float32))
 
+    def multiply_adds(self, shape: Sequence[int]) -> int:
+        """What images of `shape` [N, 3, S, S] cost, whole batches where the program was exported for a fixed one.
+
+        Errors are those of `count_multiply_adds`.
+        """
+        batch = self._batch or shape[0]
+        one = (batch, *shape[1:])
+        if one not in self._counted:
+            self._counted[one] = count_multiply_adds(self.program.cpu().numpy().tobytes(), one)
+        return math.ceil(shape[0] / batch) * self._counted[one]
+
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
         super()._load_from_state_dict(*arguments, **options)
-        self._session = None
+        self._session, self._counted = None, {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None}  # a copy opens its own
@@ -66,6 +84,64 @@ def read_onnx(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     batch = _check_signature(path, session)
     state = {"program": torch.frombuffer(bytearray(data), dtype=torch.uint8)}
     return {"family": "onnx", "num_bytes": len(data), "batch": batch}, state
+
+
+def count_multiply_adds(data: bytes, shape: Sequence[int]) -> int:
+    """Multiply-adds of a program's convolutions and matrix products on images of `shape` [N, 3, S, S], exact.
+
+    The program is run once on blank images to see the shapes, so sizes that it computes itself are right too.
+    DataError names an operator that may multiply and is not counted; UnavailableError without onnx and onnxruntime.
+    """
+    try:
+        import onnx
+        from onnx.inliner import inline_local_functions
+    except ImportError as error:
+        raise UnavailableError(
+            "counting the multiply-adds of an ONNX model needs onnx: pip install 'detent[onnx]'"
+        ) from error
+    program = inline_local_functions(onnx.load_from_string(data))
+    _check_counted(program)
+    kinds = {*_CONVOLUTIONS, *_PRODUCTS, *_OTHERS}
+    counted = [node for node in program.graph.node if node.op_type in kinds]
+    shapes = _shapes(program, {name for node in counted for name in (*node.input, *node.output) if name}, shape)
+    return sum(_multiply_adds(node, shapes) for node in counted)
+
+
+def _check_counted(program: ModelProto) -> None:
+    """An operator that is not known might multiply as well: a count without it would be too low to compare."""
+    for node in program.graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type in _NOT_COUNTED:
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            raise DataError(
+                f"the multiply-adds of this ONNX program cannot be counted, so its cost compares with nothing: {name} "
+                "is not among the operators that are; export it again in plain convolutions and matrix products"
+            )
+
+
+def _shapes(program: ModelProto, names: set[str], shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The shapes of tensors by name: constants as they stand, all others as they come out of one run."""
+    from onnx import ValueInfoProto
+
+    graph = program.graph
+    found = {weight.name: tuple(weight.dims) for weight in graph.initializer}
+    given = next(value.name for value in graph.input if value.name not in found)
+    found[given] = tuple(shape)
+    shown = {value.name for value in graph.output}
+    graph.output.extend(ValueInfoProto(name=name) for name in sorted(names - found.keys() - shown))
+    session = open_session(program.SerializeToString())
+    made = session.run(None, {given: np.zeros(shape, np.float32)})
+    return found | {value.name: np.shape(array) for value, array in zip(session.get_outputs(), made, strict=True)}
+
+
+def _multiply_adds(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    inputs = [shapes.get(name, ()) for name in node.input]
+    made = math.prod(shapes[node.output[0]])
+    if node.op_type in _CONVOLUTIONS:
+        return made * math.prod(inputs[_CONVOLUTIONS[node.op_type]][1:])
+    if node.op_type == "ConvTranspose":
+        return math.prod(inputs[0]) * math.prod(inputs[1][1:])
+    turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return made * inputs[0][0 if turned else -1]
 
 
 def open_session(data: bytes) -> InferenceSession:

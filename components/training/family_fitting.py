@@ -16,6 +16,7 @@ from components.core.errors import ConfigError, DataError
 from components.core.files import read_json, write_json
 from components.models.artefacts import LoadedModel, ModelSpec, load_model
 from components.models.classes import match_classes
+from components.models.costs import count_multiply_adds
 from components.models.identity import model_digest
 from components.models.subnets import Space, space_around
 from components.models.supernets import Supernet, family_around, load_supernet, save_supernet
@@ -85,6 +86,8 @@ def _lay_out(form: Form, config: TrainingConfig, champion: LoadedModel | None, s
     if champion is None or form in ("merged", "apart"):
         if champion is not None:
             match_classes(champion.spec.classes, spec.classes)
+        if champion is not None and form == "merged":
+            count_multiply_adds(champion.network, champion.spec.size_px)  # refused now, not once all is trained
         return Supernet(_own_space(family, sizes, num_classes=len(spec.classes)))
     space = space_around(
         champion.spec.architecture,

@@ -15,11 +15,11 @@ from typing import Literal
 
 import numpy as np
 
-from components.core.errors import ConfigError
+from components.core.errors import ConfigError, DataError
 from components.core.files import atomic_path
 from components.models.artefacts import load_model
 from components.selection.frontier import Outcome, pareto_front
-from components.selection.frontier_picture import Landmarks, Spot, draw_frontier
+from components.selection.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
 from components.selection.proposals import Genotype, SearchSpace, key_of
 from components.selection.search import SearchPlan, SearchProblem, SearchRow, search
 from components.selection.targets import Target, choose, choose_all, excess
@@ -76,14 +76,13 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
     folder = out / FAMILY
     _write_table(folder / TABLE, family, found=found, finalists=finalists)
     pictures = [f"{FAMILY}/{TABLE}"]
-    if family.champion is not None and found.rows:
+    if found.rows:
         _draw(folder / PICTURE, family, found=found, finalists=finalists, params=params)
         pictures.append(f"{FAMILY}/{PICTURE}")
     costs = {name: dict(row.costs) for name, row in finalists.items()}
     if params.selection.targets:  # a recipe's candidate may serve a target too
         others = [path.parent for path in sorted(out.glob("*/model")) if path.parent.name not in {*costs, RESEED}]
-        loaded = {path.name: load_model(path / "model") for path in others}
-        costs |= {name: costs_of(model.network, model.spec) for name, model in loaded.items()}
+        costs |= {path.name: _known_costs(path / "model") for path in others}
     write_record(out, targets=targets, costs=costs)
     return FamilySummary(
         candidates=tuple(made.values()),
@@ -92,6 +91,16 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
         facts=_facts(family, found, targets),
         pictures=tuple(pictures),
     )
+
+
+def _known_costs(folder: Path) -> dict[str, float]:
+    """What a recipe's candidate costs; nothing where that cannot be told, and then it is within no cost limit."""
+    model = load_model(folder)
+    try:
+        return costs_of(model.network, model.spec)
+    except DataError as error:
+        log.warning("candidate '%s' serves no target with a cost limit: %s", folder.parent.name, error)
+        return {}
 
 
 def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
@@ -220,21 +229,8 @@ def _write_table(path: Path, family: Family, *, found: _Found, finalists: Mappin
 
 
 def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, SearchRow], params: Params) -> None:
-    """Accuracy against flips, beside the champion, a reseed of it if one was trained, and the limit on flips."""
+    """Accuracy against flips; before the first release nothing flips, so accuracy over cost."""
     names = {key_of(row.genotype): name for name, row in finalists.items()}
-    was_right = family.champion_right()
-    reseed = path.parents[1] / RESEED / "model"
-    floor = None
-    if reseed.is_dir():
-        right = right_answers(load_model(reseed), family.bench.images, family.spec.classes)
-        floor = float(np.mean(was_right & ~right))
-    limits = {target.flip_limit for target in params.selection.targets} or {params.training.flip_target}
-    landmarks = Landmarks(
-        champion_accuracy=float(np.mean(was_right)),
-        reseed_flips=floor,
-        flip_limit=limits.pop() if len(limits) == 1 else None,
-        title=f"The family's {len(found.rows)} evaluated members",
-    )
     spots = [
         Spot(
             outcome=Outcome(accuracy=row.accuracy, flips=row.flips),
@@ -243,7 +239,26 @@ def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, 
         )
         for row in found.rows
     ]
+    title = f"The family's {len(spots)} evaluated members"
+    if family.champion is None:
+        draw_costs(path, spots, title=title)
+        return
+    limits = {target.flip_limit for target in params.selection.targets} or {params.training.flip_target}
+    landmarks = Landmarks(
+        champion_accuracy=float(np.mean(family.champion_right())),
+        reseed_flips=_reseed_flips(path.parents[1] / RESEED / "model", family),
+        flip_limit=limits.pop() if len(limits) == 1 else None,
+        title=title,
+    )
     draw_frontier(path, spots, landmarks)
+
+
+def _reseed_flips(folder: Path, family: Family) -> float | None:
+    """The negative-flip rate of a reseed of the champion on the search split; None where none was trained."""
+    if not folder.is_dir():
+        return None
+    right = right_answers(load_model(folder), family.bench.images, family.spec.classes)
+    return float(np.mean(family.champion_right() & ~right))
 
 
 def _metrics(found: _Found, finalists: Mapping[str, SearchRow]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.core.errors import DataError
 from components.selection.frontier import Outcome, hypervolume, pareto_front
-from components.selection.frontier_picture import Landmarks, Spot, draw_frontier
+from components.selection.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
 
 WORST = Outcome(accuracy=0.0, flips=1.0)
 rates = st.floats(0, 1, allow_nan=False, width=16)
@@ -88,3 +89,46 @@ def test_picture(tmp_path: Path) -> None:
     draw_frontier(tmp_path / "one.png", spots[:1], Landmarks(champion_accuracy=0.72))
     with pytest.raises(DataError, match="no model"):
         draw_frontier(tmp_path / "none.png", [], landmarks)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The axes of each figure that would be written; an empty file is."""
+    from matplotlib.figure import Figure
+
+    kept: list[Any] = []
+
+    def keeping(self: Figure, path: Path, **options: Any) -> None:
+        kept.append(self.axes[0])
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keeping)
+    return kept
+
+
+@pytest.mark.parametrize("accuracies", [(1.0, 0.9), (0.0, 0.02), (1.0, 1.0), (0.0, 0.0), (0.0, 1.0), (0.6, 0.5)])
+def test_the_accuracy_axis_holds_every_spot_and_nothing_that_is_no_accuracy(
+    tmp_path: Path, drawn: list[Any], accuracies: tuple[float, float]
+) -> None:
+    spots = [Spot(outcome=Outcome(accuracy=a, flips=0.1), cost=1.0 + i) for i, a in enumerate(accuracies)]
+    draw_frontier(tmp_path / "flips.png", spots, Landmarks(champion_accuracy=accuracies[0]))
+    draw_costs(tmp_path / "costs.png", spots, title="two models")
+    for axes in drawn:
+        low, high = axes.get_ylim()
+        assert 0 <= low <= 100 * min(accuracies) and 100 * max(accuracies) <= high <= 100 and low < high
+    assert len(drawn) == 2
+
+
+def test_before_the_first_release_the_picture_is_of_accuracy_over_cost(tmp_path: Path, drawn: list[Any]) -> None:
+    """The second is dearer than the first and no better, so it is not on the frontier."""
+    figures = [(0.7, 1.0), (0.7, 2.0), (0.9, 4.0), (0.8, 3.0)]
+    spots = [Spot(outcome=Outcome(accuracy=a, flips=0.0), cost=c, name=str(c)) for a, c in figures]
+    draw_costs(tmp_path / "costs.png", spots, title="four models")
+    (axes,) = drawn
+    rings, dots = (np.asarray(points.get_offsets()).tolist() for points in axes.collections)
+    assert rings == [pytest.approx(pair) for pair in [(1.0, 70.0), (3.0, 80.0), (4.0, 90.0)]]
+    assert sorted(dots) == [pytest.approx(pair) for pair in [(1.0, 70.0), (2.0, 70.0), (3.0, 80.0), (4.0, 90.0)]]
+    assert "multiply-adds" in axes.get_xlabel() and "flips" not in axes.get_xlabel()
+    assert [text.xy for text in axes.texts] == [pytest.approx((c, 100 * a)) for a, c in figures]
+    with pytest.raises(DataError, match="no model"):
+        draw_costs(tmp_path / "none.png", [], title="")

@@ -1,6 +1,10 @@
 """A tiny family through the real stages: finalists stand alone, hold the champion and are gated; certify is sealed."""
 
+import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,9 @@ from components.models.growth import Grown
 from components.models.prediction import predict_logits
 from components.models.slicing import check_contained
 from components.selection.ledger import Ledger
+from components.training import fitting
 from components.training.families import Family
+from components.workloads import families
 from components.workloads.incumbents import INCUMBENT, take_in_incumbent
 from components.workloads.params import Params
 from components.workloads.products import selection, training
@@ -42,6 +48,33 @@ FAMILY: dict[str, Any] = {
     "evaluations": 12,
 }
 SEALED = b"whoever reads this breaks the seal"
+ROOT = Path(__file__).resolve().parents[3]
+KILLED_TRAINING = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from components.core.workspace import Workspace
+from components.training import fitting
+from components.workloads import families, products
+
+def dying(real, tell, at):
+    done = []
+    def calling(*args, **options):
+        if len(done) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        made = real(*args, **options)
+        done.append(tell(args, options))
+        with open(trace, "a") as file:
+            print(done[-1], file=file)
+        return made
+    return calling
+
+root, home, trace, raw, epoch, row = sys.argv[1:]
+torch.set_num_threads(1)
+fitting._run_epoch = dying(fitting._run_epoch, lambda _, options: f"epoch {options['epoch']}", int(epoch))
+families._outcome = dying(families._outcome, lambda args, _: f"member {sorted(args[1].items())}", int(row))
+products.training(Workspace(root=Path(root), home=Path(home)), json.loads(raw))
+"""
 
 
 def params(family: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
@@ -163,41 +196,41 @@ def test_a_champion_altered_by_one_weight_is_not_taken_for_held(
         training(workspace, params({"epochs": 1, "evaluations": 2}))
 
 
-def test_the_same_seed_gives_the_same_table_and_a_kill_costs_no_evaluation(
-    workspace: Workspace, searched: tuple[Workspace, StageReport], monkeypatch: pytest.MonkeyPatch
+def test_kill_minus_nine_in_training_and_in_the_search_costs_nothing_that_was_finished(
+    workspace: Workspace, searched: tuple[Workspace, StageReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two processes kill themselves, one before its third epoch, one before its sixth member; the third ends it all.
+
+    Every epoch is trained once and every member evaluated once, and the end is that of an unbroken run.
+    """
+    trace = tmp_path / "trace"
+    for epoch, row in ((2, 99), (99, 5)):
+        arguments = [str(workspace.root), str(workspace.home), str(trace), json.dumps(params()), str(epoch), str(row)]
+        command = [sys.executable, "-c", KILLED_TRAINING, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    finished = trace.read_text(encoding="utf-8").splitlines()
+    assert finished[:4] == [f"epoch {number}" for number in range(4)] and len(finished) == 9
+    epochs: list[int] = []
     asked: list[str] = []
-    real = Family.reached
+    outcome = families._outcome
 
-    def dying(self: Family, genotype: Any) -> tuple[float, float]:
-        if len(asked) == 5:
-            raise KeyboardInterrupt
-        asked.append(str(genotype))
-        return real(self, genotype)
+    def counting(family: Family, genotype: Any) -> Any:
+        asked.append(f"member {sorted(genotype.items())}")
+        return outcome(family, genotype)
 
-    monkeypatch.setattr(Family, "reached", dying)
-    with pytest.raises(KeyboardInterrupt):
-        training(workspace, params())
-    later: list[str] = []
-    made = Family.make_candidate
-    evaluated: list[int] = []
-
-    def counting(self: Family, genotype: Any) -> tuple[float, float]:
-        later.append(str(genotype))
-        return real(self, genotype)
-
-    def making(self: Family, *arguments: Any, **options: Any) -> Any:
-        evaluated.append(len(later))
-        return made(self, *arguments, **options)
-
-    monkeypatch.setattr(Family, "reached", counting)
-    monkeypatch.setattr(Family, "make_candidate", making)
+    monkeypatch.setattr(families, "_outcome", counting)
+    monkeypatch.setattr(fitting, "_run_epoch", lambda *a, **k: epochs.append(k["epoch"]))
     report = training(workspace, params())
-    assert evaluated[0] == 7 and not set(asked) & set(later[:7])
+    assert not epochs and len(asked) == 7
+    assert len({*finished[4:], *asked}) == 12, "no member is evaluated twice"
     measured = ["latency_ms", "seconds"]
     assert table(workspace).drop_columns(measured).equals(table(searched[0]).drop_columns(measured))
-    digests = [{name: child["digest"] for name, child in r.children.items()} for r in (report, searched[1])]
-    assert digests[0] == digests[1]
+    ours, theirs = ({name: child["digest"] for name, child in r.children.items()} for r in (report, searched[1]))
+    assert ours == theirs
+    for name in ("supernet/model.safetensors", "family.json", "frontier.png"):
+        one, other = (own.stage("training") / "family" / name for own in (workspace, searched[0]))
+        assert one.read_bytes() == other.read_bytes(), name
 
 
 def test_targets_are_searched_within_their_limits_gated_and_listed(
@@ -244,7 +277,7 @@ def test_before_the_first_release_the_family_stands_alone(workspace: Workspace) 
     assert report.facts["family"].startswith("alone: 8 members")
     sizes = [child["metrics"]["multiply_adds"] for child in report.children.values()]
     assert len(sizes) == 1 or sizes[1] <= sizes[0] / 2
-    assert "family/frontier.png" not in report.pictures and not any(table(workspace)["holds_champion"].to_pylist())
+    assert "family/frontier.png" in report.pictures and not any(table(workspace)["holds_champion"].to_pylist())
 
 
 @pytest.mark.parametrize("form", ["widened", "shared"])
@@ -273,6 +306,38 @@ def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -
     pin_champion(workspace, workspace.root / "foreign")
     with pytest.raises(DataError, match="a family can be laid around a 'convnet'"):
         training(workspace, params({"champion": "shared", "sizes_px": []}))
+
+
+def test_a_champion_whose_cost_cannot_be_counted_is_refused_before_anything_is_trained(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ONNX program that multiplies in an operator that is not counted."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Einsum", ["means"], ["logits"], equation="ni->ni"),
+    ]
+    images, logits = (
+        helper.make_tensor_value_info(*one, ["n", 3, *rest])
+        for one, rest in ((("images", kind), [16, 16]), (("logits", kind), []))
+    )
+    graph = helper.make_graph(nodes, "theirs", [images], [logits])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "theirs.onnx"
+    )
+    card = read_json(workspace.baseline / "model" / "model.json")
+    write_json(tmp_path / "theirs.json", {"classes": card["classes"], "input": card["input"]})
+    shutil.rmtree(workspace.baseline / "model")
+    write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+    take_in_incumbent(tmp_path / "theirs.onnx", out=workspace.baseline / INCUMBENT)
+    epochs: list[int] = []
+    monkeypatch.setattr(fitting, "_run_epoch", lambda *a, **k: epochs.append(k["epoch"]))
+    with pytest.raises(DataError, match=r"no candidate: .*cost compares with nothing: Einsum"):
+        training(workspace, params())
+    assert not epochs
+    assert families._known_costs(workspace.baseline / INCUMBENT) == {}, "within no target's cost limit"
 
 
 def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Workspace, tmp_path: Path) -> None:
