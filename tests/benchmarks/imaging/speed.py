@@ -22,6 +22,7 @@ from tests.benchmarks.imaging.compositing import ROWS_PER_SHARD, composite
 from tests.benchmarks.imaging.lab import HOME, SEED, Made, backgrounds, furniture, icons, make_afresh, met, models
 from tests.benchmarks.imaging.lighted import subjects
 from tests.benchmarks.imaging.tracers import Cost, cycles_cost, direct_cost, find_targets
+from tests.benchmarks.imaging.yardstick import encoder_figure
 
 NUM_MODELS = 20
 LIGHTS = {128: 150 if SHORT else 1000, 256: 25 if SHORT else 250}  # images of each view
@@ -33,8 +34,8 @@ _NUM_TRACED = 3 if SHORT else 10
 
 
 def measure_speed() -> list[Figure]:
-    """Renders and pastes a second at both sizes, their peers, and what a view costs before it pays."""
-    figures: list[Figure] = []
+    """The machine, renders and pastes a second at both sizes, their peers, what a view costs before it pays."""
+    figures = [encoder_figure()]
     renders = {size: _renders(size) for size in GOALS}
     figures += [_rate("relit renders", size, made) for size, made in renders.items()]
     pastes = {size: _pastes(size) for size in GOALS}
