@@ -1,6 +1,6 @@
 """Does aiming help: more images where the errors are, against as many more at random, on photos held back.
 
-    PYTHONPATH=. python tests/benchmarks/aiming.py            three seeds, about four minutes on two cores
+    PYTHONPATH=. python tests/benchmarks/aiming.py            three seeds, about ten minutes on two cores
     SHORT=1 PYTHONPATH=. python tests/benchmarks/aiming.py    one seed, about a minute
 
 For each seed: customers' photos of the 20 built-in classes are taken and dealt out to train, search and held-back; a
