@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[4] / "shared" / "data"
 SEARCH_FROM = 35_000  # rows of CIFAR-10's train part from here on are the search split
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Images:
     """Train and search are studied; `final` is asked once a row of the table and chooses nothing."""
 
@@ -31,7 +32,7 @@ class Images:
     classes: tuple[str, ...]
     size_px: int
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest of all pixels and labels."""
         parts = [part.pixels.tobytes() + part.labels.tobytes() for part in (self.train, self.search, self.final)]
