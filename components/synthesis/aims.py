@@ -19,7 +19,10 @@ from components.core.params import Section
 from components.synthesis.factors import FactorDraw, Range
 
 # by a row's source: the factors in words that its generators narrow; all other words are left as they come
-WORD_FACTORS: Mapping[str, frozenset[str]] = {"render": frozenset({"background", "light", "occluder"})}
+WORD_FACTORS: Mapping[str, frozenset[str]] = {
+    "paste": frozenset({"arrangement", "behind", "occluder"}),
+    "render": frozenset({"background", "light", "occluder"}),
+}
 
 
 class Aim(Section):

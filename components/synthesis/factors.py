@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 Range = tuple[float, float]
+Word = TypeVar("Word", bound=str)
 
 
 class FactorDraw:
@@ -51,20 +53,28 @@ class FactorDraw:
         self.columns[f"f_{name}"] = value
         return value
 
-    def choice(self, name: str, options: Sequence[str], shares: Sequence[float] | None = None) -> str:
-        """One of the options, by their shares, or of those that are aimed at where any of them has a share."""
+    def choice(self, name: str, options: Sequence[Word], shares: Sequence[float] | None = None) -> Word:
+        """One of the options, by their shares, or of those that are aimed at where any of them has a share.
+
+        The shares need not add up to one; the first option where all are nought.
+        """
         pairs = list(zip(options, [1.0] * len(options) if shares is None else shares, strict=True))
         if name in self._words:
             pairs = [pair for pair in pairs if pair[1] > 0 and self.allows(name, pair[0])] or pairs
         steps = list(itertools.accumulate(share for _, share in pairs))
         place = float(self.rng.random()) * steps[-1]
-        value = next((pair[0] for pair, step in zip(pairs, steps, strict=True) if place < step), pairs[-1][0])
+        value = next((pair[0] for pair, step in zip(pairs, steps, strict=True) if place < step), pairs[0][0])
         self.columns[f"f_{name}"] = value
         return value
 
     def allows(self, name: str, word: str) -> bool:
         """Whether nothing speaks against this word: the factor is not aimed at, or the word is among those meant."""
         return name not in self._words or word in self._words[name]
+
+    def meant(self, name: str, options: Sequence[str], shares: Sequence[float]) -> tuple[float, ...]:
+        """The shares with those of words not meant set to nought; as they are where nothing would be left."""
+        left = tuple(share * self.allows(name, word) for word, share in zip(options, shares, strict=True))
+        return left if sum(left) > 0 else tuple(shares)
 
     def note(self, name: str, value: float | int | str) -> None:
         """Remember a factor that follows from others, such as the visible share."""

@@ -93,8 +93,7 @@ def draw_kind(config: LightConfig, factors: FactorDraw) -> LightKind:
     """Draw what kind of light falls on the object, as the factor `f_light`."""
     kinds = [kind for kind, share in config.shares.items() if share]
     total = sum(config.shares[kind] for kind in kinds)
-    chosen = factors.choice("light", kinds, [config.shares[kind] / total for kind in kinds])
-    return kinds[kinds.index(chosen)]  # type: ignore[arg-type]
+    return factors.choice("light", kinds, [config.shares[kind] / total for kind in kinds])
 
 
 def draw_light(kind: DrawnKind, config: LightConfig, factors: FactorDraw, *, azimuth_deg: float = 0.0) -> Light:

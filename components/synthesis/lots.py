@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from components.core.errors import ConfigError
 from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.pastes.pasting import PasteSettings, PastingJob
+from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
 from components.synthesis.shards import Row
 from components.synthesis.stock import Stock
@@ -103,11 +103,11 @@ def make_lots(order: Order) -> list[Lot]:
     followed = {number for lot in lots for number in lot.aims}
     lost = [aim for number, aim in enumerate(order.config.aims) if number not in followed]
     if lost:
+        words = "; ".join(f"{sorted(names)} in {source}s" for source, names in WORD_FACTORS.items())
         raise ConfigError(
             f"synthesis.aims: no generator of this run shows {', '.join(lost[0].classes) or 'its classes'} with the "
             f"factors {_factors(lost[0])} all at once; classes are {order.stock.classes[:20]}, words that can be aimed "
-            f"at are those of {sorted(WORD_FACTORS['render'])} in renders: mend the aims in "
-            "params.yaml, or let `detent aim --write` write them anew"
+            f"at are those of {words}: mend the aims in params.yaml, or let `detent aim --write` write them anew"
         )
     return lots
 
@@ -167,7 +167,7 @@ def _paste_lot(order: Order, quotas: Mapping[str, int]) -> Lot:
         num_images=places[-1] + 1,
         rows_per_shard=ROWS_PER_SHARD,
     )
-    aims = fitting_aims(config.aims, stock.cutouts, lambda: job.row(0, 0))
+    aims = fitting_aims(config.aims, stock.cutouts, lambda: job.row(0, 0), words_drawn(config.pastes))
     aimed = replace(job, settings=replace(settings, aims=tuple(aims.values())))
     return Lot(
         generator="pastes",

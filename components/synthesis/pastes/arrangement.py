@@ -6,10 +6,9 @@ Catalogues show one product, shops show heaps and rows of it. Lengths and places
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
 
-T = TypeVar("T")
 Arrangement = Literal["single", "held", "row", "heap"]
 ARRANGEMENTS: tuple[Arrangement, ...] = get_args(Arrangement)
 
@@ -63,12 +61,10 @@ class Layout:
 
 def arrange(config: PastesConfig, cutout: Cutout, factors: FactorDraw) -> Layout:
     """Draw how the product of a paste is arranged; pile size, arrangement, scale and turn become factors."""
-    shares = arrangement_shares(config, cutout)
-    number = _pile_size(config, shares[2] + shares[3], factors)
-    single, held, row, heap = shares
-    pair, weights = (("row", "heap"), (row, heap)) if number > 1 else (("single", "held"), (single, held))
-    kind = pick(pair, weights, factors.rng)
-    factors.note("arrangement", kind)
+    shares = factors.meant("arrangement", ARRANGEMENTS, arrangement_shares(config, cutout))
+    number = _pile_size(config, sum(shares[2:]) / sum(shares), factors)
+    few_or_many = slice(2, 4) if number > 1 else slice(0, 2)
+    kind = factors.choice("arrangement", ARRANGEMENTS[few_or_many], shares[few_or_many])
     style = _style(config, cutout, factors)
     if kind == "heap":
         lead = factors.uniform("rotation_deg", -180.0, 180.0)
@@ -77,16 +73,6 @@ def arrange(config: PastesConfig, cutout: Cutout, factors: FactorDraw) -> Layout
         lean = factors.uniform("rotation_deg", -8.0, 8.0)
         return _noted(factors, row_layout(cutout, number, lean, style, factors.rng))
     return _lone(config, cutout, "held" if kind == "held" else "single", style, factors)
-
-
-def pick(options: Sequence[T], shares: Sequence[float], rng: np.random.Generator) -> T:
-    """One of the options by their shares, which need not add up to one; the first where all are nought."""
-    draw = float(rng.random()) * sum(shares)
-    for option, share in zip(options, shares, strict=True):
-        draw -= share
-        if draw < 0:
-            return option
-    return options[0]
 
 
 def arrangement_shares(config: PastesConfig, cutout: Cutout) -> tuple[float, float, float, float]:

@@ -7,6 +7,7 @@ The mask is what is left of the product in the picture, occlusion and frame incl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 
 from components.synthesis.backgrounds import Background
 from components.synthesis.factors import FactorDraw
-from components.synthesis.pastes.arrangement import Layout, arrange, pick
+from components.synthesis.pastes.arrangement import Layout, arrange
 from components.synthesis.pastes.backdrops import BEHIND, Behind, cut_backdrop
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
@@ -116,10 +117,20 @@ def _draw_look(config: PastesConfig, size_px: int, factors: FactorDraw) -> Look:
 
 def _draw_behind(config: PastesConfig, layout: Layout, factors: FactorDraw) -> Behind:
     """What lies behind: other products as often as configured, else the background alone."""
-    cluttered = factors.rng.random() < config.clutter_probability
-    behind = pick(*BEHIND[layout.kind], factors.rng) if cluttered else "background"
-    factors.note("behind", behind)
-    return behind
+    products, shares = BEHIND[layout.kind]
+    chance = _chance(factors, "behind", "background", products, shares, config.clutter_probability)
+    if factors.rng.random() < chance:
+        return factors.choice("behind", products, shares)
+    factors.note("behind", "background")
+    return "background"
+
+
+def _chance(
+    factors: FactorDraw, name: str, without: str, options: Sequence[str], shares: Sequence[float], usual: float
+) -> float:
+    """How likely any of the options is to come: as usual, or as an aim at some of them or at `without` makes it."""
+    left = factors.meant(name, (without, *options), (1 - usual, *(usual * share for share in shares)))
+    return sum(left[1:]) / sum(left)
 
 
 def _cut_ground(
@@ -184,12 +195,14 @@ def _cover(scene: _Scene, canvas: Pixels) -> float:
 
     How much is to be hidden is drawn first, so that it can be aimed at; of a few places the nearest is taken.
     """
-    share, factors, whole = scene.config.occlusion_probability, scene.factors, amount(canvas)
+    factors, whole, usual = scene.factors, amount(canvas), scene.config.occlusion_probability
+    share = _chance(factors, "occluder", "none", OCCLUDERS, OCCLUDER_SHARES, usual)
     wanted = factors.uniform("occlusion", _MOST_HIDDEN * (1 - 1 / share), _MOST_HIDDEN) if share else 0.0
-    factors.note("occluder", "hand" if scene.layout.kind == "held" else "none")
+    uncovered = "hand" if scene.layout.kind == "held" else "none"
     if wanted <= 0 or not whole:
+        factors.note("occluder", uncovered)
         return 0.0
-    kind = pick(OCCLUDERS, OCCLUDER_SHARES, factors.rng)
+    kind = factors.choice("occluder", OCCLUDERS, OCCLUDER_SHARES)
     sprite, x, y = _occluder(scene, kind, _target(scene, _AMPLE * wanted * whole / (255 * canvas.shape[0] ** 2)))
     best, nearest, reach = (x, y), 0.0, MARGIN * canvas.shape[0]
     for right, down in ((0.0, 0.0), *factors.rng.uniform(-reach, reach, (_TRIES - 1, 2)).tolist()):
@@ -199,8 +212,9 @@ def _cover(scene: _Scene, canvas: Pixels) -> float:
         if abs(nearest - wanted) < _NEAR:
             break
     if nearest:
-        factors.note("occluder", kind)
         lay(canvas, sprite, *best)
+    else:
+        factors.note("occluder", uncovered)
     return nearest
 
 

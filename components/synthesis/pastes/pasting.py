@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from components.synthesis.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
 from components.synthesis.camera import CameraConfig, draw_shot, take_picture
 from components.synthesis.encoding import encode_jpeg
+from components.synthesis.pastes.arrangement import ARRANGEMENTS
+from components.synthesis.pastes.backdrops import BEHIND
 from components.synthesis.pastes.composition import Composition, compose
 from components.synthesis.pastes.config import PastesConfig
+from components.synthesis.pastes.occluders import OCCLUDERS
 from components.synthesis.pastes.surroundings import Assets
 from components.synthesis.rows import image_columns, joined_licences, place_recipe
 from components.synthesis.shards import Row, row_rng
@@ -77,3 +80,17 @@ class PastingJob:
             "parents": [cutout.sample_id, background.sample_id],
             "licence": joined_licences(cutout.licence, background.licence),
         }
+
+
+def words_drawn(config: PastesConfig) -> dict[str, frozenset[str]]:
+    """The words that an aim can narrow the factors of pastes to (see `aims.WORD_FACTORS`)."""
+    held, row, heap = config.held_probability, config.row_probability, config.heap_probability
+    shares = dict(zip(ARRANGEMENTS, (1 - held - row - heap, held, row, heap), strict=True))
+    arrangements = frozenset(word for word, share in shares.items() if share > 0)
+    behind = {word for kind in arrangements for word in BEHIND[kind][0]} if config.clutter_probability else set()
+    covered = {"none", *(OCCLUDERS if config.occlusion_probability else ()), *(("hand",) if held else ())}
+    return {
+        "arrangement": arrangements,
+        "behind": frozenset({"background", *behind}),
+        "occluder": frozenset(covered),
+    }

@@ -28,6 +28,7 @@ NUM_MODELS = 20
 LIGHTS = {128: 150 if SHORT else 1000, 256: 25 if SHORT else 250}  # images of each view
 VIEWS = 1 if SHORT else 2
 PER_CLASS = {128: 40 if SHORT else 600, 256: 12 if SHORT else 150}  # pastes of each class
+FEW_PER_CLASS = 4 if SHORT else 40  # their time is taken off where the start is not to count
 GOALS = {128: 1700.0, 256: 400.0}
 GOAL_DIRECT, GOAL_COMPOSITOR = 100.0, 3.0
 _NUM_TRACED = 3 if SHORT else 10
@@ -38,10 +39,10 @@ def measure_speed() -> list[Figure]:
     figures = [encoder_figure()]
     renders = {size: _renders(size) for size in GOALS}
     figures += [_rate("relit renders", size, made) for size, made in renders.items()]
-    pastes = {size: _pastes(size) for size in GOALS}
+    pastes = {size: _pastes(size, PER_CLASS[size]) for size in GOALS}
     figures += [_rate("pastes", size, made) for size, made in pastes.items()]
     figures += _tracers(renders[128].per_s)
-    figures += [_compositor(size, made.per_s) for size, made in pastes.items()]
+    figures += [_compositor(size, made) for size, made in pastes.items()]
     return figures
 
 
@@ -57,8 +58,8 @@ def _renders(size_px: int) -> Made:
     return make_afresh(models(furniture()[:NUM_MODELS]), config)
 
 
-def _pastes(size_px: int) -> Made:
-    return make_afresh(icons(), {"num_per_class": PER_CLASS[size_px], "size_px": size_px})
+def _pastes(size_px: int, num_per_class: int) -> Made:
+    return make_afresh(icons(), {"num_per_class": num_per_class, "size_px": size_px})
 
 
 def _rate(what: str, size_px: int, made: Made) -> Figure:
@@ -118,10 +119,10 @@ def _transfer_cost(size_px: int) -> tuple[float, float]:
     return mean(times), mean(sizes)
 
 
-def _compositor(size_px: int, per_s: float) -> Figure:
+def _compositor(size_px: int, made: Made) -> Figure:
     """PIL and albumentations in two processes, on the same cut-outs and backgrounds, to the same columns.
 
-    The start of its processes, which import a lot, is taken off the peer's time and left in ours.
+    The start of the processes counts on neither side: of both, the time of a small run is taken off a large one's.
     """
     stock = read_stock(icons(), backgrounds(), SynthesisConfig(size_px=size_px), seed=SEED)
     few, many = ROWS_PER_SHARD * 2, ROWS_PER_SHARD * (4 if SHORT else 24 if size_px == 128 else 8)
@@ -133,14 +134,16 @@ def _compositor(size_px: int, per_s: float) -> Figure:
         seconds.append(time.perf_counter() - started)
     shutil.rmtree(out)
     peer = (many - few) / (seconds[1] - seconds[0])
+    small = _pastes(size_px, FEW_PER_CLASS)
+    ours = (made.num_images - small.num_images) / (made.fill_s - small.fill_s)
     return Figure(
         name=f"pastes by PIL and albumentations at {size_px} px, images a second, two processes",
         value=peer,
         goal=f"<= 1/{GOAL_COMPOSITOR:.0f} of ours",
-        met=met(per_s / peer >= GOAL_COMPOSITOR),
+        met=met(ours / peer >= GOAL_COMPOSITOR),
         peer="the same columns",
-        ratio=per_s / peer,
-        spread=f"{many:,} images, start of the processes not counted",
+        ratio=ours / peer,
+        spread=f"{many:,} images; the start of the processes counts on neither side: ours so, {ours:,.0f} a second",
     )
 
 

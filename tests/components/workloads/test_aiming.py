@@ -176,10 +176,10 @@ def test_an_aim_keeps_to_what_one_generator_draws() -> None:
 
 def test_words_become_aims_where_a_generator_can_be_narrowed_to_them() -> None:
     rng = np.random.default_rng(0)
-    words = {name: np.array(["a", "b"] * 200, dtype=object) for name in ("light", "behind")}
+    words = {name: np.array(["a", "b"] * 200, dtype=object) for name in ("light", "season")}
     numbers = {"scale": rng.uniform(0, 1, 400)}
     table = ErrorTable(wrong=rng.random(400) < 0.3, numbers=numbers, words=words, groups=np.arange(400))
-    conditions = Condition(factor="light", words=("sky", "moon")), Condition(factor="behind", words=("shelves",))
+    conditions = Condition(factor="light", words=("sky", "moon")), Condition(factor="season", words=("spring",))
     test = RegionTest(
         region=Region(conditions=conditions),
         n=50, errors=40, rest_n=150, rest_errors=20, p=1e-9, p_holm=1e-9, named=True,
@@ -191,7 +191,7 @@ def test_words_become_aims_where_a_generator_can_be_narrowed_to_them() -> None:
         ((aim,), notes) = aims_for(report, table, drawn, share=0.5)
         assert aim.words == {"light": ("sky", "moon")} and not aim.ranges
         (note,) = notes
-        assert "behind is a factor in words that the generator cannot be narrowed to" in note
+        assert "season is a factor in words that the generator cannot be narrowed to" in note
     assert aims_for(report, table, [pastes], share=0.5)[0] == ()
     dark = replace(pastes, words={"light": frozenset({"lamp"})})
     aims, notes = aims_for(report, table, [dark], share=0.5)

@@ -12,10 +12,11 @@ from PIL import Image
 from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import ConfigError
-from components.synthesis.aims import Aim
+from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.backgrounds import Background
+from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out
-from components.synthesis.pastes.pasting import PasteSettings, PastingJob
+from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
 from components.synthesis.pictures import bounding_box, encode_png
 from components.synthesis.shards import fill_shards
@@ -88,6 +89,36 @@ def test_aims_are_followed():
         assert row["label"] == "plum"
         assert 4 <= row["f_pile_size"] <= 9
         assert 0.1 <= row["f_exposure_ev"] <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "meant", "others"),
+    [
+        ("arrangement", {"heap"}, {"single", "row"}),
+        ("behind", {"shelves", "heaps"}, {"background"}),
+        ("occluder", {"tag", "bar"}, {"none", "hand"}),
+        ("occluder", {"none"}, {"tag"}),
+    ],
+)
+def test_aims_narrow_words(name: str, meant: set[str], others: set[str]):
+    def drawn(**changes: object) -> list[str]:
+        shards = job(pastes=PastesConfig(held_probability=0.2 * (name != "occluder")), **changes)
+        return [row[f"f_{name}"] for shard in range(3) for row in shards.rows(shard)]
+
+    aimed = drawn(aims=(Aim(share=1.0, words={name: tuple(meant)}),))
+    assert meant & set(aimed) == meant and others & set(drawn())
+    assert sum(word in meant for word in aimed) >= 18, "an occluder that finds no place is left out, all else is met"
+    if name != "occluder":
+        assert set(aimed) == meant
+
+
+def test_words_that_a_configuration_never_draws_cannot_be_aimed_at():
+    known = words_drawn(PastesConfig())
+    assert set(known) == WORD_FACTORS["paste"]
+    assert known["behind"] == {"background", "scatter", "shelves", "heaps"}
+    plain = words_drawn(PastesConfig(heap_probability=0, held_probability=0, occlusion_probability=0))
+    assert plain["arrangement"] == {"single", "row"} and plain["occluder"] == {"none"}
+    assert words_drawn(PastesConfig(clutter_probability=0))["behind"] == {"background"}
 
 
 def test_an_aim_at_a_factor_that_is_not_drawn_is_an_error():
