@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from components.models.exported import ExportedNetwork
 from components.models.onnx_networks import OnnxNetwork
 
 _aten = torch.ops.aten
@@ -34,6 +35,21 @@ def count_multiply_adds(network: nn.Module, size_px: int) -> int:
             hook.remove()
         network.train(was_training)
     return counter.total
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The numbers that a network holds, its frozen parts' included: those of torch.export and ONNX are no parameters.
+
+    Of such parts all constants in floating point count, statistics with them, and the integers of quantised weights.
+    UnavailableError where a part is ONNX and the onnx package is not there.
+    """
+    held = sum(parameter.numel() for parameter in network.parameters())
+    for part in network.modules():
+        if isinstance(part, OnnxNetwork):
+            held += part.count_parameters()
+        elif isinstance(part, ExportedNetwork):
+            held += sum(tensor.numel() for tensor in part.buffers() if tensor.is_floating_point())
+    return held
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

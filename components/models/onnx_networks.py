@@ -63,6 +63,10 @@ class OnnxNetwork(nn.Module):
             self._counted[one] = count_multiply_adds(self.program.cpu().numpy().tobytes(), one)
         return math.ceil(shape[0] / batch) * self._counted[one]
 
+    def count_parameters(self) -> int:
+        """The numbers that the program holds, those that shapes and axes are told by left out."""
+        return count_parameters(self.program.cpu().numpy().tobytes())
+
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
         super()._load_from_state_dict(*arguments, **options)
         self._session, self._counted = None, {}
@@ -92,19 +96,33 @@ def count_multiply_adds(data: bytes, shape: Sequence[int]) -> int:
     The program is run once on blank images to see the shapes, so sizes that it computes itself are right too.
     DataError names an operator that may multiply and is not counted; UnavailableError without onnx and onnxruntime.
     """
-    try:
-        import onnx
-        from onnx.inliner import inline_local_functions
-    except ImportError as error:
-        raise UnavailableError(
-            "counting the multiply-adds of an ONNX model needs onnx: pip install 'detent[onnx]'"
-        ) from error
-    program = inline_local_functions(onnx.load_from_string(data))
+    program = _inlined(data)
     _check_counted(program)
     kinds = {*_CONVOLUTIONS, *_PRODUCTS, *_OTHERS}
     counted = [node for node in program.graph.node if node.op_type in kinds]
     shapes = _shapes(program, {name for node in counted for name in (*node.input, *node.output) if name}, shape)
     return sum(_multiply_adds(node, shapes) for node in counted)
+
+
+def count_parameters(data: bytes) -> int:
+    """The numbers in a program's constants but for 64-bit integers, which tell shapes, axes and indices.
+
+    UnavailableError without onnx.
+    """
+    graph = _inlined(data).graph
+    written = [attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute]
+    weights = [weight for weight in (*graph.initializer, *written) if weight.data_type != weight.INT64]
+    return sum(math.prod(weight.dims) for weight in weights if weight.dims)
+
+
+def _inlined(data: bytes) -> ModelProto:
+    """The program in operators alone."""
+    try:
+        import onnx
+        from onnx.inliner import inline_local_functions
+    except ImportError as error:
+        raise UnavailableError("counting what an ONNX model costs needs onnx: pip install 'detent[onnx]'") from error
+    return inline_local_functions(onnx.load_from_string(data))
 
 
 def _check_counted(program: ModelProto) -> None:

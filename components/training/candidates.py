@@ -15,6 +15,7 @@ from torch import nn
 from components.core.errors import StateError
 from components.core.files import atomic_directory, write_bytes, write_json
 from components.models.artefacts import LoadedModel, ModelSpec, save_model
+from components.models.costs import count_parameters
 from components.models.families import build_network, load_pretrained
 from components.models.growth import Grown
 from components.models.merging import Merged
@@ -91,7 +92,7 @@ def make_candidate(job: Job, material: Material, *, out: Path) -> CandidateSumma
         name=job.name,
         digest="",
         search_accuracy=_accuracy(network, spec, material.search),
-        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        num_parameters=count_parameters(network),
         threshold=tuned.get("threshold"),
         epochs_run=fitted.epochs_run,
         history=fitted.history,

@@ -20,7 +20,7 @@ from components.core.digests import digest_json
 from components.models.adapters import Adapted
 from components.models.artefacts import LoadedModel, ModelSpec
 from components.models.classes import match_classes
-from components.models.costs import count_multiply_adds
+from components.models.costs import count_multiply_adds, count_parameters
 from components.models.growth import Grown, margins
 from components.models.incumbents import as_inner
 from components.models.merging import Merged, pool
@@ -156,7 +156,7 @@ class Family:
             name=name,
             digest="",
             search_accuracy=self.reached(genotype)[0],
-            num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+            num_parameters=count_parameters(network),
             threshold=tuned.get("threshold"),
             epochs_run=len(self.history),
             history=self.history,
@@ -231,7 +231,7 @@ def costs_of(network: nn.Module, spec: ModelSpec) -> dict[str, float]:
     """What one image costs: `multiply_adds` and `parameters` counted, `latency_ms` measured on this machine."""
     return {
         "multiply_adds": float(count_multiply_adds(network, spec.size_px)),
-        "parameters": float(sum(parameter.numel() for parameter in network.parameters())),
+        "parameters": float(count_parameters(network)),
         "latency_ms": 1000 * measure_latency(network, spec.size_px, repeats=_LATENCY_REPEATS),
     }
 

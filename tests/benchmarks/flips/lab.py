@@ -24,7 +24,7 @@ from components.core.digests import digest_json
 from components.core.files import atomic_directory, atomic_path, read_json, write_json
 from components.core.progress import track
 from components.models.artefacts import ModelSpec, load_model, save_model
-from components.models.costs import count_multiply_adds
+from components.models.costs import count_multiply_adds, count_parameters
 from components.models.families import build_network
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, TrainingData
@@ -133,7 +133,7 @@ class Lab:
                 "architecture": dict(spec.architecture),
                 "core_s": core_s,
                 "multiply_adds": count_multiply_adds(network, spec.size_px),
-                "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
+                "num_parameters": count_parameters(network),
                 "made_from": made_from,
             }
             write_json(partial / "row.json", row)

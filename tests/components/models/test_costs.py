@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from components.core.errors import DataError, UnavailableError
 from components.models.adapters import Adapted
-from components.models.costs import count_multiply_adds
+from components.models.costs import count_multiply_adds, count_parameters
+from components.models.export_archives import read_exported
+from components.models.exported import ExportedNetwork
 from components.models.families import build_network
 from components.models.merging import Merged
 from components.models.onnx_networks import OnnxNetwork, read_onnx
@@ -90,6 +92,16 @@ def test_onnx_costs_what_the_same_network_costs_in_torch(tmp_path: Path) -> None
     assert count_multiply_adds(as_onnx(Mixed(), tmp_path), SIDE) == BY_HAND
     network = build_network(CONVNET)
     assert count_multiply_adds(as_onnx(network, tmp_path), SIDE) == count_multiply_adds(network, SIDE) > 0
+
+
+def test_a_program_holds_the_numbers_that_the_network_held(tmp_path: Path) -> None:
+    by_hand = (27 * 8 + 8) + (8 * 4 * 4 + 4) + (16 * 2 * 4 + 16) + (1024 * 3 + 3)
+    network, own = Mixed(), build_network(CONVNET)
+    assert count_parameters(network) == by_hand
+    assert count_parameters(as_onnx(network, tmp_path)) == by_hand
+    torch.export.save(torch.export.export(network, (torch.zeros(2, 3, SIDE, SIDE),)), tmp_path / "old.pt2")
+    twice = Merged(ExportedNetwork(read_exported(tmp_path / "old.pt2")[0]), own)
+    assert count_parameters(twice) == by_hand + sum(part.numel() for part in own.parameters())
 
 
 def test_inside_a_larger_network_it_adds_its_own_at_the_side_that_it_reads(tmp_path: Path) -> None:
