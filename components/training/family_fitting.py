@@ -58,13 +58,13 @@ def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, s
     bench = MemberBench(spec=spec, calibration=calibration_images(data, spec), images=search)
     made_from = _digest(inputs, config, champion, seed=seed)
     folder = out / FAMILY
-    card = _finished(folder, made_from)
+    card, checkpoint = _finished(folder, made_from), inputs.scratch / f"{made_from}.checkpoint"
     if card is None:
         options = fit_options(config, config.family, seed=seed)
         loss = _loss(supernet.space, config, champion, spec)
-        checkpoint = inputs.scratch / f"{made_from}.checkpoint"
         fitted = fit_family(supernet, data, bench=bench, options=options, loss=loss, checkpoint=checkpoint)
         card = _keep(folder, supernet, spec, fitted=fitted, made_from=made_from)
+    checkpoint.unlink(missing_ok=True)
     return Family(
         form=form,
         supernet=load_supernet(folder / SUPERNET, digest=card["digest"])[0],

@@ -84,7 +84,8 @@ def fit(
 
     `loss(network, images, targets)` sees normalised images [B, 3, S, S] and probabilities [B, C]; `score` is
     higher for better and is asked after every epoch. A StatefulLoss is told when an epoch ends, and goes on where its
-    checkpoint stood. `checkpoint` is a file; it is removed at the end.
+    checkpoint stood. `checkpoint` is a file; at the end it holds the fitted weights, and whoever keeps
+    them elsewhere removes it then, so that a kill in between repeats no epoch.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network)
@@ -107,7 +108,6 @@ def fit(
         save_checkpoint(checkpoint, network, average, optimizer, state)
     network.load_state_dict(state.best_weights)
     network.eval()
-    checkpoint.unlink(missing_ok=True)
     return FitSummary(
         best_score=state.best_score,
         best_epoch=state.best_epoch,

@@ -169,7 +169,7 @@ def _fit_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: i
     supernet = Supernet(space)
     spec = lab.spec(architecture_of(space, largest(space)))
     supernet.share(old.network()[0].state_dict(), keep=keep)
-    clock = CoreClock(folder.with_suffix(".seconds.json"))
+    clock, checkpoint = CoreClock(folder.with_suffix(".seconds.json")), folder.with_suffix(".fit")
     fit(
         supernet,
         lab.data(),
@@ -177,11 +177,12 @@ def _fit_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: i
         options=lab.options(seed),
         loss=SandwichLoss(space=space, first=treated_loss(recipe, spec, champion=old, ensemble=())),
         score=clock.tick,  # the last epoch is taken, as for every other network of the table
-        checkpoint=folder.with_suffix(".fit"),
+        checkpoint=checkpoint,
     )
     supernet.restore_kept()
     save_supernet(folder / "model", supernet, spec)
     write_json(folder / "row.json", {"core_s": clock.seconds})
+    checkpoint.unlink()
     clock.forget()
     lab.say(f"  trained the family, seed {seed}, keep {keep}: {clock.seconds:.0f} core s")
 

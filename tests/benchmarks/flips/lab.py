@@ -163,6 +163,7 @@ class Lab:
             assert order.champion is not None
             network.load_state_dict(order.champion.network()[0].state_dict())
         clock = CoreClock(self.home / f"{key}.seconds.json")
+        checkpoint = self.home / f"{key}.checkpoint"
         fit(
             network,
             self.data(),
@@ -170,11 +171,12 @@ class Lab:
             options=self.options(order.seed),
             loss=_loss(order, spec),
             score=clock.tick,  # the last epoch is taken: nothing is chosen on search while training
-            checkpoint=self.home / f"{key}.checkpoint",
+            checkpoint=checkpoint,
         )
         if order.recipe.interpolate:
             _move_back(network, spec, order, self.images)
         trained = self.keep(folder, network, spec, core_s=clock.seconds, made_from=key)
+        checkpoint.unlink()
         clock.forget()
         right = float((trained.search.argmax(1) == self.images.search.labels).mean())
         self.say(f"  trained {key[:8]} seed {order.seed}: {right:.2%} on search, {clock.seconds:.0f} core s")

@@ -18,17 +18,27 @@ from tests.benchmarks.flips.report import Row, setting_told
 from tests.benchmarks.flips.size import TUNING_SHARE
 
 
-def scenes(lab: Lab, space: Space, seeds: Sequence[int], *, data_share: float = 1.0, same: bool = False) -> list[Scene]:
+def scenes(
+    lab: Lab,
+    space: Space,
+    seeds: Sequence[int],
+    *,
+    data_share: float = 1.0,
+    same: bool = False,
+    with_ensemble: bool = False,
+) -> list[Scene]:
     """Old and untreated new networks at each seed; the part is what room the old one leaves beside it.
 
-    `same` gives the new network the old one's architecture, and `data_share` the old one less data.
+    `same` gives the new network the old one's architecture, and `data_share` the old one less data. The ensemble is
+    trained where it is wanted alone.
     """
     small, large = (architecture_of(space, member) for member in (smallest(space), largest(space)))
     old_lab = lab if data_share == 1.0 else replace(lab, images=lab.images.with_share(data_share))
     whole, plain = small if same else large, Recipe()
     old = [Order(architecture=small, recipe=plain, seed=500 + seed) for seed in seeds]
     new = [Order(architecture=whole, recipe=plain, seed=seed) for seed in seeds]
-    ensemble = [Order(architecture=whole, recipe=plain, seed=far) for far in ENSEMBLE_SEEDS]
+    far_seeds = ENSEMBLE_SEEDS if with_ensemble else ()
+    ensemble = [Order(architecture=whole, recipe=plain, seed=seed) for seed in far_seeds]
     old_lab.train_all(old)
     lab.train_all([*new, *ensemble])
     return [
@@ -47,7 +57,7 @@ def scenes(lab: Lab, space: Space, seeds: Sequence[int], *, data_share: float = 
 
 def tuned_rows(lab: Lab, space: Space, arms: Sequence[Arm], num_seeds: int, **scenario: Any) -> dict[str, Row]:
     """Each arm with the setting that the first seed's search split prefers, over all seeds."""
-    found = scenes(lab, space, range(num_seeds), **scenario)
+    found = scenes(lab, space, range(num_seeds), with_ensemble=any(arm.ensemble for arm in arms), **scenario)
     settings = _tuned_settings(found[0], arms)
     lab.train_all(order_of(here, arm, settings[arm.name]) for arm in arms for here in found)
     rows = {}

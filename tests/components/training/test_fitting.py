@@ -75,7 +75,17 @@ def test_resumed_after_a_kill_is_bit_identical(tmp_path: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
     )
-    assert not (tmp_path / "b").exists(), "a finished fit leaves no checkpoint"
+
+
+def test_killed_before_its_weights_were_kept_a_fit_repeats_no_epoch(tmp_path: Path) -> None:
+    whole, told = run(tmp_path / "a")
+
+    def never(_: nn.Module) -> float:
+        raise AssertionError("an epoch was run again")
+
+    again, summary = run(tmp_path / "a", score=never)
+    assert summary == told
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_a_dual_variable_goes_on_where_it_stood_after_a_kill(tmp_path: Path) -> None:
