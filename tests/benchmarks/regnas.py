@@ -91,7 +91,7 @@ def measure_more_data(lab: Lab, space: Space) -> Iterator[Figure]:
     arms = [arm for arm in ARMS if arm.answer == "own"] + [
         Arm(
             name="interpolated weights",
-            settings=tuple({"interpolate": True, "flip_limit": limit} for limit in (0.02, 0.03, 0.045)),
+            settings=tuple({"interpolate": True, "flip_limit": limit} for limit in (0.045, 0.03, 0.02)),
         ),
         Arm(name=FINALIST, settings=PARTS, answer="merged", note="costs twice as much to ask"),
     ]

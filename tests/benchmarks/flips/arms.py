@@ -1,9 +1,9 @@
 """The treatments of the table: what each trains, with three settings each, and how its answer is put together.
 
 All cost the same to ask: those that hold the champion train a smaller new part, so that both together cost what the
-untreated new network does. Each is tuned on the search split, in trainings of a third of the epochs, by one rule: the
-fewest flips at an accuracy no more than SLACK under the untreated network of the same seed; a switch between old and
-new is set HEADROOM above that network.
+untreated new network does. Each is tuned on the first seed's search split by one rule: the fewest flips at an accuracy
+no more than SLACK under the untreated network of the same seed; a switch between old and new is set HEADROOM above
+that network. Settings of a network that answers alone are listed from mild to strong.
 """
 
 from __future__ import annotations

@@ -11,11 +11,10 @@ import numpy as np
 from components.models.subnets import Space, architecture_of, enumerate_specs, largest, multiply_adds, smallest
 from components.training.config import Recipe
 from tests.benchmarks.figures import SHORT
-from tests.benchmarks.flips.arms import ENSEMBLE_SEEDS, Arm, Reply, Scene, chosen_setting, order_of, reply
+from tests.benchmarks.flips.arms import ENSEMBLE_SEEDS, Arm, Reply, Scene, accuracy, chosen_setting, order_of, reply
 from tests.benchmarks.flips.lab import Lab, Order
 from tests.benchmarks.flips.rates import Rates, rates
 from tests.benchmarks.flips.report import Row, setting_told
-from tests.benchmarks.flips.size import TUNING_SHARE
 
 
 def scenes(
@@ -74,18 +73,33 @@ def tuned_rows(lab: Lab, space: Space, arms: Sequence[Arm], num_seeds: int, **sc
 
 
 def _tuned_settings(here: Scene, arms: Sequence[Arm]) -> dict[str, Mapping[str, Any]]:
-    """The setting of each arm after short trainings; where there is one alone, or SHORT, the first."""
-    tuned = {arm.name: arm.settings[0] for arm in arms}
-    several = [] if SHORT else [arm for arm in arms if len(arm.settings) > 1]
-    if not several:
-        return tuned
-    lab = replace(here.lab, epochs=-(-here.lab.epochs // TUNING_SHARE))
-    plain = Order(architecture=here.whole, recipe=Recipe(), seed=here.seed)
-    brief = replace(here, lab=lab, untreated=lab.train(plain))
-    lab.train_all(order_of(brief, arm, setting) for arm in several for setting in arm.settings)
-    for arm in several:
-        tuned[arm.name] = arm.settings[chosen_setting(brief, arm, arm.settings)]
-    return tuned
+    """The setting of each arm that the first seed's search split prefers, in whole trainings; the first where SHORT.
+
+    Of a network that answers alone the strongest setting is taken that keeps the accuracy, tried from strong to mild;
+    where one answers together with the old network, which can keep any accuracy, all are compared.
+    """
+    if SHORT:
+        return {arm.name: arm.settings[0] for arm in arms}
+    together = [arm for arm in arms if arm.answer != "own"]
+    pending = [arm for arm in arms if arm.answer == "own"]
+    tuned = {arm.name: len(arm.settings) - 1 for arm in arms}
+    here.lab.train_all(
+        [order_of(here, arm, setting) for arm in together for setting in arm.settings]
+        + [order_of(here, arm, arm.settings[-1]) for arm in pending]
+    )
+    for arm in together:
+        tuned[arm.name] = chosen_setting(here, arm, arm.settings)
+    while pending:
+        here.lab.train_all(order_of(here, arm, arm.settings[tuned[arm.name]]) for arm in pending)
+        strong = [arm for arm in pending if _is_too_strong(here, arm, arm.settings[tuned[arm.name]])]
+        pending = [arm for arm in strong if tuned[arm.name]]
+        for arm in pending:
+            tuned[arm.name] -= 1
+    return {arm.name: arm.settings[tuned[arm.name]] for arm in arms}
+
+
+def _is_too_strong(here: Scene, arm: Arm, setting: Mapping[str, Any]) -> bool:
+    return accuracy(reply(here, arm, setting).search, here.lab.images.search.labels) < here.floor
 
 
 def final_rates(here: Scene, one: Reply) -> Rates:

@@ -22,4 +22,3 @@ POPULATION = 12
 MAX_LOSS, LESS_THAN_UNTREATED, LESS_THAN_FOCAL = 0.005, 0.5, 0.33
 RESEED_OFFSET = 1_000
 TELLS = not SHORT and NUM_SEEDS >= 3
-TUNING_SHARE = 3  # settings are compared after so many times fewer epochs
