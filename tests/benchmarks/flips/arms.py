@@ -9,7 +9,7 @@ that network. Settings of a network that answers alone are listed from mild to s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +72,13 @@ ARMS = (
     Arm(name="constrained", settings=tuple({"flip_limit": limit} for limit in (0.1, 0.06, 0.03))),
     Arm(name="contained, switch by margin", settings=PARTS, answer="switched"),
     Arm(name="contained, merged outputs", settings=PARTS, answer="merged"),
+    Arm(
+        name="contained, ensemble-taught",
+        settings=({"distill_weight": 1.8, "distill_form": "inhibition"},),
+        answer="merged",
+        ensemble=True,
+        note="two more networks to train",
+    ),
 )
 
 
@@ -129,17 +136,20 @@ def reply(scene: Scene, arm: Arm, setting: Mapping[str, Any]) -> Reply:
     """Train an arm at one setting (or take it from an earlier run) and put its answers together."""
     made = scene.lab.train(order_of(scene, arm, setting))
     if arm.answer == "own":
-        return own_reply(made, extra_s=sum(member.core_s for member in scene.ensemble) if arm.ensemble else 0.0)
-    together = switched if arm.answer == "switched" else merged
-    return together(scene.old, made, scene.lab.images, floor=scene.aim)
+        found = own_reply(made)
+    else:
+        together = switched if arm.answer == "switched" else merged
+        found = together(scene.old, made, scene.lab.images, floor=scene.aim)
+    taught_s = sum(member.core_s for member in scene.ensemble) if arm.ensemble else 0.0
+    return replace(found, core_s=found.core_s + taught_s)
 
 
-def own_reply(made: Trained, *, extra_s: float = 0.0) -> Reply:
-    """A network's own answers; `extra_s` are core seconds of what it was taught by."""
+def own_reply(made: Trained) -> Reply:
+    """A network's own answers."""
     return Reply(
         search=made.search.argmax(axis=1),
         final=made.final.argmax(axis=1),
-        core_s=made.core_s + extra_s,
+        core_s=made.core_s,
         multiply_adds=made.multiply_adds,
     )
 
