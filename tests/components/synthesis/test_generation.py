@@ -160,17 +160,18 @@ def test_a_background_that_cannot_be_decoded_is_listed_and_the_rest_is_used(cata
 
 
 def test_aims_are_followed_and_one_that_nobody_can_follow_is_refused(catalog, tmp_path):
-    aim = {"share": 1.0, "classes": ["plum", "kayak"], "ranges": {"motion_deg": [10.0, 20.0]}}
+    aim: dict[str, object] = {"share": 1.0, "classes": ["plum", "kayak"], "ranges": {"motion_deg": [10.0, 20.0]}}
+    aim["words"] = {"behind": ["shelves", "heaps", "scatter"]}
     aimed = SynthesisConfig.model_validate({"num_per_class": 4, "size_px": 32, "aims": [aim]})
     synthesise(catalog, None, aimed, out=tmp_path / "out", seed=0)
     rows = manifest.read(tmp_path / "out").to_pylist()
     assert {row["label"] for row in rows} == {"plum"} and len(rows) == 8
-    assert all(10 <= row["f_motion_deg"] <= 20 for row in rows)
+    assert all(10 <= row["f_motion_deg"] <= 20 and row["f_behind"] != "background" for row in rows)
     faults = (
         {"classes": ["kayak"]},
         {"ranges": {"azimuth_deg": [0.0, 9.0]}},
         {"ranges": {"behind": [0.0, 9.0]}},
-        {"words": {"behind": ["shelves"]}},
+        {"words": {"behind": ["beaches"]}},
         {"words": {"light": ["sky"]}},
     )
     for fault in faults:
