@@ -77,6 +77,7 @@ class Material:
 def make_candidate(job: Job, material: Material, *, out: Path) -> CandidateSummary:
     """Train a candidate into `out/NAME` and return its summary; a killed one goes on from its last epoch."""
     network = _network(job)
+    num_parameters = count_parameters(network)  # what cannot be counted is refused now, not once all is trained
     options = job.recipe.model_dump(mode="json")
     spec = ModelSpec(
         architecture=job.architecture,
@@ -92,7 +93,7 @@ def make_candidate(job: Job, material: Material, *, out: Path) -> CandidateSumma
         name=job.name,
         digest="",
         search_accuracy=_accuracy(network, spec, material.search),
-        num_parameters=count_parameters(network),
+        num_parameters=num_parameters,
         threshold=tuned.get("threshold"),
         epochs_run=fitted.epochs_run,
         history=fitted.history,

@@ -90,11 +90,11 @@ def _tuned_settings(here: Scene, arms: Sequence[Arm]) -> dict[str, Mapping[str, 
     for arm in together:
         tuned[arm.name] = chosen_setting(here, arm, arm.settings)
     while pending:
-        here.lab.train_all(order_of(here, arm, arm.settings[tuned[arm.name]]) for arm in pending)
         strong = [arm for arm in pending if _is_too_strong(here, arm, arm.settings[tuned[arm.name]])]
         pending = [arm for arm in strong if tuned[arm.name]]
         for arm in pending:
             tuned[arm.name] -= 1
+        here.lab.train_all(order_of(here, arm, arm.settings[tuned[arm.name]]) for arm in pending)
     return {arm.name: arm.settings[tuned[arm.name]] for arm in arms}
 
 
