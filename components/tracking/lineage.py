@@ -111,6 +111,7 @@ def descend(models: list[TrainedModel], touched: set[str]) -> set[str]:
 
 def _may_learn_from_champion(params: Mapping[str, str]) -> bool:
     plain = params.get("treatment") == "plain" and params.get("interpolate", "False") == "False"
+    plain = plain and params.get("start", "scratch") == "scratch"
     return not (plain and float(params.get("distill_weight", 0)) == 0 and params.get("flip_limit", "None") == "None")
 
 

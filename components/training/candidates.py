@@ -18,6 +18,7 @@ from components.models.artefacts import LoadedModel, ModelSpec, save_model
 from components.models.costs import count_parameters
 from components.models.families import build_network, load_pretrained
 from components.models.growth import Grown
+from components.models.inheriting import inherit
 from components.models.merging import Merged
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
@@ -52,12 +53,13 @@ class CandidateSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A candidate to make; `incumbent` is the network inside it, `champion` the model whose answers count."""
+    """A candidate to make; `champion` is whose answers count, `incumbent` the network inside, `start` what is trained on."""
 
     name: str
     recipe: Recipe
     champion: LoadedModel | None
     incumbent: nn.Module | None
+    start: LoadedModel | None
     architecture: Mapping[str, Any]
     seed: int
     made_from: str
@@ -76,7 +78,7 @@ class Material:
 
 def make_candidate(job: Job, material: Material, *, out: Path) -> CandidateSummary:
     """Train a candidate into `out/NAME` and return its summary; a killed one goes on from its last epoch."""
-    network = _network(job)
+    network = _network(job, material)
     num_parameters = count_parameters(network)  # what cannot be counted is refused now, not once all is trained
     options = job.recipe.model_dump(mode="json")
     spec = ModelSpec(
@@ -116,7 +118,7 @@ def keep_candidate(
     return summary
 
 
-def _network(job: Job) -> nn.Module:
+def _network(job: Job, material: Material) -> nn.Module:
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
     if job.recipe.pretrained and job.recipe.backbone is not None:
@@ -128,6 +130,10 @@ def _network(job: Job) -> nn.Module:
         let_new_part_through(network)  # while it learns, the new part is scored for itself
     elif job.recipe.interpolate and job.champion is not None:
         network.load_state_dict(job.champion.network.state_dict())
+    if job.start is not None:
+        trained = network.outer if isinstance(network, Grown) else network
+        spec = ModelSpec(architecture=job.architecture, classes=material.classes, size_px=material.config.size_px)
+        inherit(trained, spec, old=job.start.network, old_spec=job.start.spec)
     return network
 
 
@@ -166,13 +172,14 @@ def _ensemble(job: Job, material: Material, spec: ModelSpec) -> Teacher:
     """Reseeds of the candidate's own network, trained plainly; each is kept until the candidate is finished."""
     outer = job.architecture["outer"] if job.incumbent is not None else job.architecture
     plain = job.recipe.model_copy(update={"treatment": "plain", "distill_weight": 0.0, "teacher": "champion"})
-    plain = plain.model_copy(update={"flip_limit": None, "interpolate": False})
+    plain = plain.model_copy(update={"flip_limit": None, "interpolate": False, "start": "scratch"})
     networks = []
     for index in range(job.recipe.ensemble_size):
         member = replace(
             job,
             recipe=plain,
             incumbent=None,
+            start=None,
             architecture=outer,
             seed=job.seed + _MEMBER_OFFSET * (index + 1),
             made_from=f"{job.made_from}.member-{index}",
@@ -183,7 +190,7 @@ def _ensemble(job: Job, material: Material, spec: ModelSpec) -> Teacher:
 
 def _member(job: Job, material: Material, spec: ModelSpec) -> nn.Module:
     path = material.scratch / f"{job.made_from}.safetensors"
-    network = _network(job)
+    network = _network(job, material)
     if path.is_file():
         network.load_state_dict(load_file(path))
         return network

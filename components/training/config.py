@@ -41,6 +41,7 @@ class Recipe(Section):
     ensemble_size: int = Field(2, ge=1, le=16)
     flip_limit: float | None = Field(None, gt=0, lt=1)  # of images that the champion has right: a Lagrangian keeps it
     dual_rate: float = Field(10.0, gt=0)  # step of the Lagrangian's dual variable after each epoch
+    start: Literal["scratch", "champion"] = "scratch"  # champion: from its very function, if this convnet holds its
     interpolate: bool = False  # start from the champion's weights and end on the line to them (WiSE-FT)
     seed_offset: int = 0  # added to the release's seed: a reseed of the same recipe has another offset
 
@@ -52,6 +53,8 @@ class Recipe(Section):
             raise ValueError("pretrained needs a backbone: name a torchvision model")
         if self.teacher == "ensemble" and not self.distill_weight:
             raise ValueError("an ensemble teaches through distillation: set distill_weight above 0")
+        if self.start == "champion" and (self.backbone is not None or self.interpolate):
+            raise ValueError("start: champion goes with a convnet of ours, and without interpolate, which has a start")
         if self.interpolate and (self.treatment != "plain" or self.pretrained):
             raise ValueError(
                 "interpolate starts from the champion's weights: it goes with treatment plain, unpretrained"
@@ -62,7 +65,8 @@ class Recipe(Section):
     def needs_champion(self) -> bool:
         """Whether there is nothing to train before the first release."""
         taught = self.distill_weight > 0 and self.teacher == "champion"
-        return self.treatment != "plain" or taught or self.flip_limit is not None or self.interpolate
+        started = self.start == "champion"
+        return self.treatment != "plain" or taught or self.flip_limit is not None or self.interpolate or started
 
 
 class FamilyConfig(Section):
@@ -88,6 +92,7 @@ class FamilyConfig(Section):
     distill_weight: float = Field(0.0, ge=0)  # of the largest member, as in a recipe; unused without a champion
     distill_form: Literal["logits", "kl", "inhibition"] = "logits"
     flip_limit: float | None = Field(None, gt=0, lt=1)  # of the largest member, as in a recipe
+    start: Literal["scratch", "champion"] = "scratch"  # merged, apart: the largest member's, as in a recipe
     num_random: int = Field(1, ge=0, le=8)  # members drawn in each step, beside the largest and the smallest
     method: Literal["evolution", "random", "accuracy"] = "evolution"
     evaluations: int = Field(100, ge=1, le=100_000)  # members evaluated on search, for each target
@@ -99,6 +104,8 @@ class FamilyConfig(Section):
         for name, given, wanted in (("depths", self.depths, stages), ("kernels", self.kernels, stages + 1)):
             if given is not None and len(given) != wanted:
                 raise ValueError(f"{name} has {len(given)} entries, {stages} widths need {wanted}; give each its own")
+        if self.start == "champion" and self.champion in ("widened", "shared"):
+            raise ValueError(f"champion: {self.champion} starts from the champion's weights as it is; leave start out")
         return self
 
     @property

@@ -224,6 +224,7 @@ class Family:
             distill_weight=self.config.distill_weight if taught else 0.0,
             distill_form=self.config.distill_form,
             flip_limit=self.config.flip_limit if taught else None,
+            start=self.config.start if taught else "scratch",
         )
 
 

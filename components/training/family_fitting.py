@@ -18,6 +18,7 @@ from components.models.artefacts import LoadedModel, ModelSpec, load_model
 from components.models.classes import match_classes
 from components.models.costs import count_multiply_adds
 from components.models.identity import model_digest
+from components.models.inheriting import inherit
 from components.models.subnets import Space, space_around
 from components.models.supernets import Supernet, family_around, load_supernet, save_supernet
 from components.training.candidates import distance_of, fit_options
@@ -38,7 +39,7 @@ _SEARCHED = {"evaluations", "method", "candidates"}  # what a family does not de
 def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: int) -> Family | str:
     """Train the family into `out/family/supernet`; a killed run goes on from its last epoch, a finished one is read.
 
-    In words, why there is none: this champion cannot be held as `family.champion` says. DataError without images.
+    In words, why there is none: this champion does not go into one as `family.champion` and `start` say. DataError without images.
     """
     assert config.family is not None
     champion = load_model(inputs.champion) if inputs.champion is not None else None
@@ -51,9 +52,9 @@ def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, s
     try:
         supernet = _lay_out(form, config, champion, spec)
     except (ConfigError, DataError) as error:
-        if form == "apart":
+        if form == "apart" and config.family.start == "scratch":
             raise
-        return f"this champion cannot be held as 'champion: {form}' asks: {error}"
+        return f"this champion does not go into a family as 'champion: {form}' asks: {error}"
     data = data.only(config.family.use)
     bench = MemberBench(spec=spec, calibration=calibration_images(data, spec), images=search)
     made_from = _digest(inputs, config, champion, seed=seed)
@@ -88,7 +89,10 @@ def _lay_out(form: Form, config: TrainingConfig, champion: LoadedModel | None, s
             match_classes(champion.spec.classes, spec.classes)
         if champion is not None and form == "merged":
             count_multiply_adds(champion.network, champion.spec.size_px)  # refused now, not once all is trained
-        return Supernet(_own_space(family, sizes, num_classes=len(spec.classes)))
+        supernet = Supernet(_own_space(family, sizes, num_classes=len(spec.classes)))
+        if champion is not None and family.start == "champion":
+            inherit(supernet.largest, spec, old=champion.network, old_spec=champion.spec)
+        return supernet
     space = space_around(
         champion.spec.architecture,
         sizes_px=sizes,

@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 
 from components.core.digests import digest_json, digest_tree
-from components.core.errors import DataError
+from components.core.errors import ConfigError, DataError
 from components.core.files import read_json
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import LoadedModel, ModelSpec, load_model
 from components.models.classes import match_classes
+from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.identity import model_digest
 from components.models.incumbents import as_inner
+from components.models.inheriting import inherit
 from components.training.batches import LabelledPixels, TrainingData
 from components.training.candidates import CARD, CandidateSummary, Job, Material, make_candidate
 from components.training.config import Recipe, TrainingConfig
@@ -112,6 +114,17 @@ def _obstacle(recipe: Recipe, inputs: TrainingInputs, champion: LoadedModel | No
         return "the champion knows other classes, so no line joins its weights to this candidate's"
     if recipe.interpolate and _architecture(recipe, inputs) != champion.spec.architecture:
         return "the champion has another architecture, so no line joins its weights to this candidate's"
+    return _cannot_start(recipe, inputs, champion) if recipe.start == "champion" else None
+
+
+def _cannot_start(recipe: Recipe, inputs: TrainingInputs, old: LoadedModel) -> str | None:
+    """Why a recipe's network cannot begin as an old one's function; None when it can."""
+    architecture = _architecture(recipe, inputs)
+    spec = ModelSpec(architecture=architecture, classes=inputs.classes, size_px=old.spec.size_px)
+    try:
+        inherit(build_network(architecture), spec, old=old.network, old_spec=old.spec)
+    except ConfigError as error:
+        return str(error)
     return None
 
 
@@ -143,6 +156,7 @@ def _job(
         recipe=recipe,
         champion=champion,
         incumbent=inner,
+        start=champion if recipe.start == "champion" else None,
         architecture=architecture,
         seed=seed + recipe.seed_offset,
         made_from=digest_json(made_from),
@@ -162,7 +176,10 @@ def _reseed_job(inputs: TrainingInputs, config: TrainingConfig, champion: Loaded
     again = recipe.model_copy(update={"seed_offset": recipe.seed_offset + RESEED_OFFSET})
     if isinstance(champion.network, Grown) and champion.spec.classes == inputs.classes:
         job = _job(RESEED, again, inputs, config, champion, seed=seed)
-        return replace(job, incumbent=champion.network.inner, architecture=champion.spec.architecture)
+        held = replace(champion, network=champion.network.inner)
+        reason = _cannot_start(again, inputs, held) if again.start == "champion" else None
+        start = held if job.start is not None else None
+        return reason or replace(job, incumbent=held.network, start=start, architecture=champion.spec.architecture)
     family = champion.spec.recipe.get(FAMILY, {})
     if recipe.needs_champion or family.get("form") == "shared":
         return "the champion learned from a model that it does not hold; state selection.policy.noise_floor instead"

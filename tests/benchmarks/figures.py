@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,3 +43,13 @@ def keep(name: str, figures: Iterable[Figure]) -> None:
     path = Path(os.environ.get("DETENT_HOME", ".detent")) / "bench" / f"{name}.json"
     write_json(path, [asdict(figure) for figure in figures])
     click.echo(f"written to {path}")
+
+
+def named_parts(parts: Iterable[str], *, arguments: Iterable[str] = ()) -> list[str]:
+    """The parts of a benchmark that the command line or PARTS names, in their own order; none named is none here."""
+    known = list(parts)
+    named = {*arguments, *filter(None, os.environ.get("PARTS", "").split(","))}
+    strange = sorted(named - set(known))
+    if strange:
+        sys.exit(f"unknown parts {strange}; known: {', '.join(known)}")
+    return [part for part in known if part in named]

@@ -16,7 +16,6 @@ furniture models, 400 photos of rooms. Transfers are traced by LLVM where it wor
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks.figures import Figure, keep, show
+from tests.benchmarks.figures import Figure, keep, named_parts, show
 
 PARTS = ("speed", "fidelity", "determinism", "million", "use", "aiming")
 
@@ -36,10 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the parts named, or all; print and write what is known of every part."""
     from tests.benchmarks.imaging.lab import HOME, remembered_figures, require_data
 
-    named = [*arguments, *filter(None, os.environ.get("PARTS", "").split(","))]
-    strange = sorted(set(named) - set(PARTS))
-    if strange:
-        sys.exit(f"unknown parts {strange}; known: {', '.join(PARTS)}")
+    named = named_parts(PARTS, arguments=arguments)
     require_data()
     figures: list[Figure] = []
     for part in PARTS:

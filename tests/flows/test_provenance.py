@@ -18,7 +18,7 @@ from flows.provenance import revoke_asset
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 PEAR, PLUM, WALL, PHOTO = "aaaa0001" * 4, "aaaa0002" * 4, "bbbb0001" * 4, "cccc0001" * 4
-PLAIN = {"treatment": "plain", "distill_weight": 0.0, "flip_limit": None, "interpolate": False}
+PLAIN = {"treatment": "plain", "distill_weight": 0.0, "flip_limit": None, "interpolate": False, "start": "scratch"}
 
 
 def recipe(*assets: str, unused: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -76,21 +76,23 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
         told.train("fresh", {**PLAIN, "use": "both"}, later)
         told.train("real-only", {**PLAIN, "use": "photos"}, later)
         told.train("grandchild", {**PLAIN, "distill_weight": 0.2}, {**later, "champion": around})
+        told.train("started", {**PLAIN, "start": "champion", "use": "photos"}, {**later, "champion": around})
         yield told
 
 
 def touched(digest: str) -> set[str]:
     value = revoke_asset(digest).value
     versions = {model["version"] for model in value["models"]}
-    names = {"1": "first", "2": "around", "3": "fresh", "4": "real-only", "5": "grandchild"}
+    names = {"1": "first", "2": "around", "3": "fresh", "4": "real-only", "5": "grandchild", "6": "started"}
     return {names[version] for version in versions}
 
 
 def test_models_are_found_through_recipes_and_through_champions(release: History) -> None:
-    assert touched(PEAR) == {"first", "around", "grandchild"}
-    assert touched(PLUM) == {"around", "fresh", "grandchild"}, "the first recipe had it, and could not use it"
-    assert touched(WALL) == {"first", "around", "fresh", "grandchild"}
-    assert touched(PHOTO) == {"first", "around", "grandchild"}
+    learned = {"around", "grandchild", "started"}
+    assert touched(PEAR) == {"first", *learned}
+    assert touched(PLUM) == {"fresh", *learned}, "the first recipe had it, and could not use it"
+    assert touched(WALL) == {"first", "fresh", *learned}
+    assert touched(PHOTO) == {"first", *learned}
 
 
 def test_the_past_datasets_are_named_by_their_runs(release: History) -> None:
@@ -133,5 +135,5 @@ def test_an_ambiguous_beginning_is_refused_and_a_sha256_understood(release: Hist
 def test_models_older_than_the_records_are_not_passed_over(release: History) -> None:
     release.train("ancient", {}, None)
     answer = revoke_asset(PEAR)
-    assert answer.value["unknown_models"] == ["products-main version 6"]
+    assert answer.value["unknown_models"] == ["products-main version 7"]
     assert "nobody can say" in answer.after[0]

@@ -1,9 +1,9 @@
-"""The treatments of the table: what each trains, with three settings each, and how its answer is put together.
+"""The treatments of the table: what each trains, with two settings each, and how its answer is put together.
 
 All cost the same to ask: those that hold the champion train a smaller new part, so that both together cost what the
 untreated new network does. Each is tuned on the first seed's search split by one rule: the fewest flips at an accuracy
-no more than SLACK under the untreated network of the same seed; a switch between old and new may give up MAX_LOSS, of
-which a standard error is kept back. Settings of a network that answers alone are listed from mild to strong.
+no more than SLACK under the untreated network of the same seed; a switch between old and new may give up half of
+MAX_LOSS there, for search flatters it. Settings of a network that answers alone are listed from mild to strong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.benchmarks.flips.lab import Lab, Order, Trained
 from tests.benchmarks.flips.size import MAX_LOSS
 
 SLACK = 0.0025
-ENSEMBLE_SEEDS = (10, 20)
+ENSEMBLE_SEEDS = (3, 4)  # untreated networks that the finalists have anyway
 Guesses = NDArray[np.int64]
 Answer = Literal["own", "switched", "merged"]
 
@@ -42,43 +42,35 @@ class Arm:
     note: str = ""
 
 
-PARTS: tuple[Mapping[str, Any], ...] = (
-    {"distill_weight": 0.3, "distill_form": "inhibition"},
-    {"distill_weight": 0.05},
-    {},
-)
+PARTS: tuple[Mapping[str, Any], ...] = ({}, {"distill_weight": 0.3, "distill_form": "inhibition"})
+STARTED: tuple[Mapping[str, Any], ...] = ({"start": "champion"}, {"start": "champion", "distill_weight": 0.05})
 ARMS = (
     Arm(name="untreated", settings=({},)),
     Arm(
         name="focal distillation, KL",
-        settings=tuple({"distill_weight": w, "distill_form": "kl"} for w in (0.05, 0.15, 0.4)),
+        settings=tuple({"distill_weight": w, "distill_form": "kl"} for w in (0.05, 0.15)),
         focal=True,
     ),
     Arm(
         name="focal distillation, logits",
-        settings=tuple({"distill_weight": w} for w in (0.05, 0.15, 0.4)),
+        settings=tuple({"distill_weight": w} for w in (0.05, 0.15)),
         focal=True,
     ),
     Arm(
         name="logit-difference inhibition",
-        settings=tuple({"distill_weight": w, "distill_form": "inhibition"} for w in (0.2, 0.6, 1.8)),
+        settings=tuple({"distill_weight": w, "distill_form": "inhibition"} for w in (0.2, 0.6)),
     ),
     Arm(
         name="ensemble teacher",
-        settings=tuple({"distill_weight": w, "distill_form": "inhibition"} for w in (0.2, 0.6, 1.8)),
+        settings=tuple({"distill_weight": w, "distill_form": "inhibition"} for w in (0.6, 1.8)),
         ensemble=True,
         note="two more networks to train",
     ),
-    Arm(name="constrained", settings=tuple({"flip_limit": limit} for limit in (0.1, 0.06, 0.03))),
+    Arm(name="constrained", settings=tuple({"flip_limit": limit} for limit in (0.2, 0.06))),
     Arm(name="contained, switch by margin", settings=PARTS, answer="switched"),
     Arm(name="contained, merged outputs", settings=PARTS, answer="merged"),
-    Arm(
-        name="contained, ensemble-taught",
-        settings=({"distill_weight": 1.8, "distill_form": "inhibition"},),
-        answer="merged",
-        ensemble=True,
-        note="two more networks to train",
-    ),
+    Arm(name="started from the old", settings=STARTED),
+    Arm(name="contained, started from the old", settings=STARTED, answer="merged"),
 )
 
 
@@ -112,13 +104,11 @@ class Scene:
 
     @property
     def aim(self) -> float:
-        """The accuracy on search that a switch between old and new is set to.
+        """The accuracy on search that a switch between old and new is set to: half of what may be given up.
 
-        It has hundreds of points to choose from, so search flatters it by about a standard error.
+        It has hundreds of points to choose from, so search flatters it.
         """
-        labels = self.lab.images.search.labels
-        differ = (self.old.search.argmax(axis=1) == labels) != (self.untreated.search.argmax(axis=1) == labels)
-        return self._untreated_accuracy - MAX_LOSS + float(np.sqrt(differ.mean() / len(labels)))
+        return self._untreated_accuracy - MAX_LOSS / 2
 
     @property
     def _untreated_accuracy(self) -> float:

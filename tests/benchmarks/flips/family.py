@@ -1,6 +1,6 @@
 """The family and its search, beside peers that cost the same and beside training members by themselves.
 
-The family starts from the old network's weights, which are those of its smallest member. A genotype is a member and how
+The family starts as the old network's function; its smallest member has that one's shape. A genotype is a member and how
 its answer is merged with the old network's; what it costs to ask counts both. Outcomes are those on the first
 images of the search split; the final split is asked only of what was chosen.
 """
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from components.core.digests import digest_json
 from components.core.files import read_json, write_json
+from components.models.inheriting import inherit
 from components.models.prediction import predict_logits
-from components.models.slicing import check_contained
 from components.models.subnets import (
     Space,
     SubnetSpec,
@@ -125,20 +125,18 @@ class Family:
         return [self.lab.train(order) for order in orders]
 
 
-def train_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: int, keep: bool) -> Family:
+def train_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: int) -> Family:
     """Train a family around the old network, or take it from an earlier run.
 
-    With `keep` the old network's weights stay in every member, byte for byte; without, the family only starts there.
+    It starts as the old network's function; the smallest member has its shape.
     """
-    made_from = [lab.images.digest, lab.epochs, space.to_json(), old.digest, recipe.model_dump(mode="json"), seed, keep]
+    made_from = [lab.images.digest, lab.epochs, space.to_json(), old.digest, recipe.model_dump(mode="json"), seed]
     digest = digest_json(made_from)
     folder = lab.home / f"family-{digest[:24]}"
     spec = lab.spec(architecture_of(space, largest(space)))
     if not (folder / "row.json").is_file():
-        _fit_family(lab, space, old, recipe=recipe, seed=seed, keep=keep, folder=folder)
+        _fit_family(lab, space, old, recipe=recipe, seed=seed, folder=folder)
     supernet, _ = load_supernet(folder / "model")
-    if keep:
-        check_contained(supernet.largest.state_dict(), old.network()[0].state_dict())
     few = np.arange(len(lab.images.search)) < NUM_ESTIMATED
     bench = MemberBench(
         spec=spec, calibration=calibration_images(lab.data(), spec), images=lab.images.search.where(few)
@@ -164,11 +162,12 @@ def _table(family: Family) -> Path:
     return family.lab.home / f"search-{family.digest[:24]}.jsonl"
 
 
-def _fit_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: int, keep: bool, folder: Path) -> None:
+def _fit_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: int, folder: Path) -> None:
     torch.manual_seed(seed)
     supernet = Supernet(space)
     spec = lab.spec(architecture_of(space, largest(space)))
-    supernet.share(old.network()[0].state_dict(), keep=keep)
+    network, old_spec = old.network()
+    inherit(supernet.largest, spec, old=network, old_spec=old_spec)
     clock, checkpoint = CoreClock(folder.with_suffix(".seconds.json")), folder.with_suffix(".fit")
     fit(
         supernet,
@@ -179,12 +178,11 @@ def _fit_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: i
         score=clock.tick,  # the last epoch is taken, as for every other network of the table
         checkpoint=checkpoint,
     )
-    supernet.restore_kept()
     save_supernet(folder / "model", supernet, spec)
     write_json(folder / "row.json", {"core_s": clock.seconds})
     checkpoint.unlink()
     clock.forget()
-    lab.say(f"  trained the family, seed {seed}, keep {keep}: {clock.seconds:.0f} core s")
+    lab.say(f"  trained the family, seed {seed}: {clock.seconds:.0f} core s")
 
 
 def _search_space(space: Space) -> SearchSpace:

@@ -18,7 +18,7 @@ from components.core.progress import track
 from components.training.batches import LabelledPixels
 
 ROOT = Path(__file__).resolve().parents[4] / "shared" / "data"
-SEARCH_FROM = 35_000  # rows of CIFAR-10's train part from here on are the search split
+SEARCH_FROM = 30_000  # rows of CIFAR-10's train part from here on are the search split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from components.core.progress import track
 from components.models.artefacts import ModelSpec, load_model, save_model
 from components.models.costs import count_multiply_adds, count_parameters
 from components.models.families import build_network
+from components.models.inheriting import inherit
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, TrainingData
 from components.training.candidates import distance_of
@@ -38,7 +39,7 @@ from tests.benchmarks.flips.images import Images
 from tests.benchmarks.workers import settle
 
 RANGES = AugmentationRanges(zoom=0.8, turn_deg=5.0, mix_share=0.0)
-BATCH, LEARNING_RATE, WEIGHT_DECAY = 128, 0.004, 0.05
+BATCH, LEARNING_RATE, WEIGHT_DECAY = 128, 0.008, 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -162,6 +163,10 @@ class Lab:
         if order.recipe.interpolate:
             assert order.champion is not None
             network.load_state_dict(order.champion.network()[0].state_dict())
+        if order.recipe.start == "champion":
+            assert order.champion is not None
+            old, old_spec = order.champion.network()
+            inherit(network, spec, old=old, old_spec=old_spec)
         clock = CoreClock(self.home / f"{key}.seconds.json")
         checkpoint = self.home / f"{key}.checkpoint"
         fit(

@@ -50,7 +50,7 @@ def row_figures(scenario: str, rows: Mapping[str, Row], floor: float | None) -> 
 
 def setting_told(setting: Mapping[str, Any]) -> str:
     """A recipe's changed fields in few words."""
-    short = {"distill_weight": "weight", "distill_form": "", "flip_limit": "limit", "interpolate": ""}
+    short = {"distill_weight": "weight", "distill_form": "", "flip_limit": "limit"}
     return " ".join(f"{short.get(name, name)} {value}".strip() for name, value in setting.items() if value is not True)
 
 

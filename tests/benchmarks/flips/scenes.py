@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from components.models.subnets import Space, architecture_of, enumerate_specs, largest, multiply_adds, smallest
+from components.models.subnets import (
+    Space,
+    architecture_of,
+    enumerate_specs,
+    largest,
+    multiply_adds,
+    num_parameters,
+    smallest,
+)
 from components.training.config import Recipe
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.flips.arms import ENSEMBLE_SEEDS, Arm, Reply, Scene, accuracy, chosen_setting, order_of, reply
@@ -107,7 +115,9 @@ def final_rates(here: Scene, one: Reply) -> Rates:
 
 
 def _part(space: Space) -> dict[str, Any]:
-    """The costliest member that fits beside the smallest one into the cost of the largest."""
+    """What fits beside the smallest member into the cost of the largest: of the costliest hundredth, most parameters."""
     room = multiply_adds(space, largest(space)) - multiply_adds(space, smallest(space))
     fitting = [member for member in enumerate_specs(space) if multiply_adds(space, member) <= room]
-    return architecture_of(space, max(fitting, key=lambda member: multiply_adds(space, member)))
+    costly = [member for member in fitting if multiply_adds(space, member) >= 0.99 * room]
+    usual = max(costly or fitting, key=lambda member: num_parameters(space, member))
+    return architecture_of(space, usual)

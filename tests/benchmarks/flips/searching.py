@@ -26,7 +26,7 @@ from tests.benchmarks.flips.size import HOME, NUM_ALONE, NUM_EVALUATIONS, NUM_SE
 def measure_family(lab: Lab, space: Space) -> Iterator[Figure]:
     """The family, its search against peers at equal cost, and its members trained by themselves."""
     (here,) = scenes(lab, space, [0])
-    family = train_family(lab, space, here.old, recipe=Recipe(), seed=0, keep=True)
+    family = train_family(lab, space, here.old, recipe=Recipe(), seed=0)
     limits = {"multiply_adds": float(here.untreated.multiply_adds)}
     plan = SearchPlan(num_evaluations=NUM_EVALUATIONS, seed=0, population=POPULATION)
     result, core_s = searched(family, plan, limits)

@@ -81,6 +81,8 @@ def test_every_treatment_makes_a_model_within_its_flip_target(photos: Path, cham
         "interpolated": Recipe(**CHAMPION_NET, interpolate=True),
         "contained": Recipe(**NET, treatment="contained", distill_weight=0.2, flip_limit=0.05),
         "merged": Recipe(**NET, treatment="merged", distill_weight=0.2, distill_form="inhibition"),
+        "started": Recipe(**{**CHAMPION_NET, "widths": (6,)}, start="champion"),
+        "started within": Recipe(**{**CHAMPION_NET, "widths": (6,)}, start="champion", treatment="merged"),
     }
     summary = run(photos, recipes, champion=champion)
     assert not summary.skipped
@@ -161,7 +163,10 @@ def test_class_sets_that_differ(photos: Path, champion: Path) -> None:
 
 
 def test_other_sides_and_architectures_are_skipped_in_words(photos: Path, champion: Path) -> None:
-    summary = run(photos, {"plain": Recipe(**NET), "interpolated": Recipe(**NET, interpolate=True)}, champion=champion)
+    narrow = Recipe(**{**CHAMPION_NET, "widths": (2,)}, start="champion")
+    recipes = {"plain": Recipe(**NET), "interpolated": Recipe(**NET, interpolate=True), "started": narrow}
+    summary = run(photos, recipes, champion=champion)
+    assert "wider layers" in summary.skipped["started"]
     assert "another architecture" in summary.skipped["interpolated"]
 
 
@@ -176,6 +181,8 @@ def test_the_reseed_of_what_learned_from_a_lost_model_is_skipped(photos: Path, c
     [
         ({"teacher": "ensemble"}, "set distill_weight above 0"),
         ({"interpolate": True, "treatment": "contained"}, "goes with treatment plain"),
+        ({"interpolate": True, "start": "champion"}, "has a start"),
+        ({"backbone": "resnet18", "start": "champion"}, "a convnet of ours"),
         ({"distil_weight": 1.0}, "distill_weight"),
     ],
 )

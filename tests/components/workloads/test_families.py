@@ -297,6 +297,20 @@ def test_the_other_forms_hold_the_champion_too(workspace: Workspace, form: str) 
     assert all(table(workspace)["holds_champion"].to_pylist())
 
 
+def test_a_family_may_begin_as_the_champions_function(workspace: Workspace) -> None:
+    """Hardly trained, every member still knows what the champion knew; drawn at random, none does."""
+    right = right_on_search(workspace, load_model(workspace.baseline / "model")).mean()
+    still = {"champion": "apart", "sizes_px": [], "epochs": 1, "learning_rate": 1e-9}
+    for start, knows in (("champion", True), ("scratch", False)):
+        training(workspace, params({**still, "start": start}))
+        rows = table(workspace).to_pylist()
+        assert all((row["accuracy"] >= right - 0.1) == knows for row in rows), start
+    report = training(workspace, params({**still, "start": "champion", "widths": [[2, 4], [8, 12]], "depths": None}))
+    assert report.children, "the largest member holds the champion's layers, which is all that is asked"
+    with pytest.raises(DataError, match="wider layers"):
+        training(workspace, params({**still, "start": "champion", "widths": [[2], [8, 12]], "depths": [[1], [1]]}))
+
+
 def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -> None:
     with pytest.raises(DataError, match=r"no candidate: .*reads images of the champion's side"):
         training(workspace, params({"champion": "widened"}))
