@@ -53,7 +53,11 @@ class CandidateSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A candidate to make; `champion` is whose answers count, `incumbent` the network inside, `start` what is trained on."""
+    """A candidate to make.
+
+    `champion` is the model whose answers count, `incumbent` the network inside, `start` the one whose function the
+    training begins with.
+    """
 
     name: str
     recipe: Recipe

@@ -39,7 +39,8 @@ _SEARCHED = {"evaluations", "method", "candidates"}  # what a family does not de
 def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: int) -> Family | str:
     """Train the family into `out/family/supernet`; a killed run goes on from its last epoch, a finished one is read.
 
-    In words, why there is none: this champion does not go into one as `family.champion` and `start` say. DataError without images.
+    In words, why there is none: this champion does not go into one as `family.champion` and `start` say. DataError
+    without images.
     """
     assert config.family is not None
     champion = load_model(inputs.champion) if inputs.champion is not None else None

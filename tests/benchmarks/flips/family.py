@@ -1,7 +1,7 @@
 """The family and its search, beside peers that cost the same and beside training members by themselves.
 
-The family starts as the old network's function; its smallest member has that one's shape. A genotype is a member and how
-its answer is merged with the old network's; what it costs to ask counts both. Outcomes are those on the first
+The family starts as the old network's function; its smallest member has that one's shape. A genotype is a member and
+how its answer is merged with the old network's; what it costs to ask counts both. Outcomes are those on the first
 images of the search split; the final split is asked only of what was chosen.
 """
 

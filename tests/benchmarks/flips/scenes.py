@@ -115,7 +115,7 @@ def final_rates(here: Scene, one: Reply) -> Rates:
 
 
 def _part(space: Space) -> dict[str, Any]:
-    """What fits beside the smallest member into the cost of the largest: of the costliest hundredth, most parameters."""
+    """What fits beside the smallest member into the cost of the largest: of the costliest, the most parameters."""
     room = multiply_adds(space, largest(space)) - multiply_adds(space, smallest(space))
     fitting = [member for member in enumerate_specs(space) if multiply_adds(space, member) <= room]
     costly = [member for member in fitting if multiply_adds(space, member) >= 0.99 * room]

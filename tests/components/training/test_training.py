@@ -15,7 +15,9 @@ from components.core.manifest import ManifestWriter
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import load_model
+from components.models.growth import Grown
 from components.models.prediction import predict_logits
+from components.models.slicing import is_statistic, take
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, TrainingSummary, train
 
@@ -105,6 +107,21 @@ def test_every_treatment_makes_a_model_within_its_flip_target(photos: Path, cham
     assert not list((photos / "scratch").iterdir()), "ensemble members and checkpoints go when the candidate is done"
     again = run(photos, recipes, champion=champion)
     assert [candidate.digest for candidate in again.candidates] == [c.digest for c in summary.candidates]
+
+
+def test_a_reseed_starts_where_the_champion_started_from_what_that_holds(photos: Path, champion: Path) -> None:
+    still = Recipe(widths=(6,), blocks=(1,), epochs=1, learning_rate=1e-9, start="champion", treatment="merged")
+    run(photos, {"within": still}, champion=champion)
+    later = (photos / "second" / "within" / "model").rename(photos / "later")
+    summary = run(photos, {"plain": Recipe(**NET)}, champion=later)
+    assert not summary.skipped
+    for folder in (later, photos / "second" / "reseed" / "model"):
+        network = load_model(folder).network
+        assert isinstance(network, Grown)
+        old = {name: tensor for name, tensor in network.inner.state_dict().items() if not is_statistic(name)}
+        held = take(network.outer.state_dict(), old)
+        for name, tensor in old.items():
+            torch.testing.assert_close(held[name], tensor, rtol=0, atol=1e-6)
 
 
 def test_an_ensemble_killed_in_between_keeps_its_members(photos: Path, champion: Path) -> None:
