@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,8 @@ class SearchProblem:
     """What is searched: `made_from` is a digest of all that outcomes depend on (weights, champion, search split).
 
     `cost` is cheap and is asked first: costs by the names in `limits`, and any others worth keeping. `evaluate` gives
-    the outcome on the search split. Both are pure; a genotype is asked once.
+    the outcome on the search split. Both are pure; a genotype is asked once. `variants` gives the genotypes whose
+    outcomes are known for nothing once this one's is: the same sub-network, its answers weighed otherwise.
     """
 
     space: SearchSpace
@@ -43,6 +44,7 @@ class SearchProblem:
     evaluate: Callable[[Genotype], Outcome]
     made_from: str
     limits: Mapping[str, float] = field(default_factory=dict)
+    variants: Callable[[Genotype], Iterable[Genotype]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,10 @@ class SearchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """All that was evaluated in the order asked, the frontier's indices into it, and what was over a limit."""
+    """All that was evaluated in the order asked, then their variants that are worth a row; what was over a limit.
+
+    `front` holds the frontier's indices into `evaluated`.
+    """
 
     evaluated: tuple[SearchRow, ...]
     front: tuple[int, ...]
@@ -128,9 +133,20 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
             f"none of {len(over)} sub-networks looked at is within {dict(problem.limits)}; the least found is {least}: "
             "raise the limits, or let the family have smaller members"
         )
-    rows = tuple(evaluated.values())
+    rows = (*evaluated.values(), *_variants(problem, log, evaluated))
     front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
     return SearchResult(evaluated=rows, front=front, over_limit=tuple(over.values()))
+
+
+def _variants(problem: SearchProblem, log: _Log, evaluated: Mapping[str, SearchRow]) -> list[SearchRow]:
+    """Of what comes for nothing with the evaluated rows, all that none of the same sub-network beats."""
+    found: dict[str, SearchRow] = {}
+    for row in evaluated.values():
+        others = [log.look(variant) for variant in problem.variants(row.genotype)]
+        within = [row, *(other for other in others if other.outcome is not None)]
+        front = pareto_front([Outcome(accuracy=other.accuracy, flips=other.flips) for other in within])
+        found |= {key_of(within[index].genotype): within[index] for index in front}
+    return [row for key, row in found.items() if key not in evaluated]
 
 
 def _proposals(problem: SearchProblem, plan: SearchPlan) -> Drawn | Evolved:

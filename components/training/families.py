@@ -7,7 +7,8 @@ on this machine. Which genotypes to ask for is the search's affair. The certify 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -91,6 +92,14 @@ class Family:
         """The smallest member, without the champion where that is possible."""
         switch = {name: choices[0] for name, choices in SWITCHES[self.form].items()}
         return {**to_genotype(self.supernet.space, smallest(self.supernet.space)), **switch}
+
+    def variants(self, genotype: Genotype) -> Iterator[Genotype]:
+        """The genotypes of the same network with its switch set otherwise: their answers are known with this one's."""
+        switches = SWITCHES[self.form]
+        for values in itertools.product(*switches.values()):
+            other = {**genotype, **dict(zip(switches, values, strict=True))}
+            if self.holds_champion(other) == self.holds_champion(genotype):
+                yield other
 
     def holds_champion(self, genotype: Genotype) -> bool:
         """Whether the champion is part of this genotype's network."""

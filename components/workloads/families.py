@@ -120,6 +120,7 @@ def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
             evaluate=lambda genotype: _outcome(family, genotype),
             made_from=family.made_from,
             limits=target.limits,
+            variants=family.variants,
         )
         try:
             result = search(problem, _plan(family, params), table=scratch / f"{family.made_from}.search.jsonl")

@@ -66,6 +66,7 @@ class Family:
             evaluate=self.evaluate,
             made_from=self.digest,
             limits=limits,
+            variants=self.variants,
         )
 
     def cost(self, genotype: Genotype) -> dict[str, float]:
@@ -76,6 +77,12 @@ class Family:
             "parameters": num_parameters(self.space, member) + self.old.num_parameters * asked,
             "latency_ms": self.latency_ms(member),
         }
+
+    def variants(self, genotype: Genotype) -> list[Genotype]:
+        """The same member merged otherwise, which needs no network to be asked again."""
+        merges = [{"share": share, "bias": bias} for share in SHARES for bias in BIASES]
+        others = [{**genotype, **merge} for merge in merges]
+        return [other for other in others if _asks_old(other) == _asks_old(genotype)]
 
     def latency_ms(self, member: SubnetSpec) -> float:
         """Of the member alone, measured."""

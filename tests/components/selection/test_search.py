@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -91,6 +92,23 @@ def test_resumed_after_a_kill_evaluates_nothing_twice(
     result = search(problem(resumed), plan(method), table=tmp_path / "b.jsonl")
     assert trail(result) == trail(whole) and result.front == whole.front
     assert len(resumed.genotypes) == 9 and not set(resumed.genotypes) & set(killed.genotypes)
+
+
+def test_variants_come_beside_the_search_and_only_those_that_none_beats(tmp_path: Path) -> None:
+    """5x5 is better at both here, so that each 3x3 that was asked for brings its 5x5, and nothing brings a 3x3."""
+
+    def both_kernels(genotype: Genotype) -> list[Genotype]:
+        return [{**genotype, "kernel": kernel} for kernel in ("3x3", "5x5")]
+
+    plain = search(problem(), plan(), table=tmp_path / "a.jsonl")
+    found = search(replace(problem(), variants=both_kernels), plan(), table=tmp_path / "b.jsonl")
+    assert trail(found)[:20] == trail(plain), "what is asked for does not depend on them"
+    asked = {json.dumps(genotype) for genotype in trail(plain)}
+    missing = [json.dumps({**row, "kernel": "5x5"}) for row in trail(plain)]
+    assert [json.dumps(row) for row in trail(found)[20:]] == [k for k in dict.fromkeys(missing) if k not in asked] != []
+    untouched = Counted(dies_after=0)
+    again = search(replace(problem(untouched), variants=both_kernels), plan(), table=tmp_path / "b.jsonl")
+    assert trail(again) == trail(found) and again.front == found.front
 
 
 def test_kill_minus_nine_in_the_middle_of_a_row(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def unseal(workspace: Workspace) -> None:
 def test_every_evaluated_member_is_a_row_and_the_frontier_is_drawn(searched: tuple[Workspace, StageReport]) -> None:
     workspace, report = searched
     rows = table(workspace).to_pylist()
-    assert len(rows) == 12 == report.metrics["family.num_evaluated"]
+    assert len(rows) == report.metrics["family.num_evaluated"] > 12, "12 asked for, and variants that none beats"
     assert all(row["latency_ms"] > 0 and row["multiply_adds"] > 0 for row in rows)
     for row in rows:
         beaten = [
@@ -222,8 +222,8 @@ def test_kill_minus_nine_in_training_and_in_the_search_costs_nothing_that_was_fi
     monkeypatch.setattr(families, "_outcome", counting)
     monkeypatch.setattr(fitting, "_run_epoch", lambda *a, **k: epochs.append(k["epoch"]))
     report = training(workspace, params())
-    assert not epochs and len(asked) == 7
-    assert len({*finished[4:], *asked}) == 12, "no member is evaluated twice"
+    assert not epochs and len(asked) > 7, "what was left to ask for, and the variants of all"
+    assert len({*finished[4:], *asked}) == 5 + len(asked), "no genotype is evaluated twice"
     measured = ["latency_ms", "seconds"]
     assert table(workspace).drop_columns(measured).equals(table(searched[0]).drop_columns(measured))
     ours, theirs = ({name: child["digest"] for name, child in r.children.items()} for r in (report, searched[1]))
