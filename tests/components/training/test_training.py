@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from components.core.digests import sample_id
-from components.core.errors import ConfigError
+from components.core.errors import ConfigError, DataError
 from components.core.manifest import ManifestWriter
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
@@ -122,6 +122,20 @@ def test_a_reseed_starts_where_the_champion_started_from_what_that_holds(photos:
         held = take(network.outer.state_dict(), old)
         for name, tensor in old.items():
             torch.testing.assert_close(held[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_what_cannot_be_counted_is_refused_before_an_epoch(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.training import candidates, fitting
+
+    def uncountable(_: object) -> int:
+        raise DataError("nobody can count this")
+
+    epochs: list[int] = []
+    monkeypatch.setattr(candidates, "count_parameters", uncountable)
+    monkeypatch.setattr(fitting, "_run_epoch", lambda *_, **options: epochs.append(options["epoch"]))
+    with pytest.raises(DataError, match="nobody can count"):
+        run(photos, {"plain": Recipe(**NET)})
+    assert not epochs
 
 
 def test_an_ensemble_killed_in_between_keeps_its_members(photos: Path, champion: Path) -> None:
