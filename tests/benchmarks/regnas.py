@@ -110,7 +110,7 @@ def measure_more_data(lab: Lab, space: Space) -> Iterator[Figure]:
 def measure_grocery() -> Iterator[Figure]:
     """Too few photos for a goal: reported, at each arm's first setting."""
     images = grocery(size_px=64)
-    lab = Lab(images=images, home=HOME, epochs=NUM_EPOCHS, say=click.echo)
+    lab = Lab(images=images, home=HOME, epochs=NUM_EPOCHS, batch=64, say=click.echo)
     space = photo_space(len(images.classes), sizes_px=(64,))
     arms = [replace(arm, settings=arm.settings[:1]) for arm in ARMS if arm.name in FEW]
     rows = tuned_rows(lab, space, arms, NUM_SEEDS)

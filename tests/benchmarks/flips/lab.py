@@ -74,11 +74,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """Where networks are trained: on which images, and for how many epochs."""
+    """Where networks are trained: on which images, for how many epochs, how many images a step."""
 
     images: Images
     home: Path
     epochs: int
+    batch: int = BATCH
     say: Callable[[str], None] = print
 
     def spec(self, architecture: Mapping[str, Any]) -> ModelSpec:
@@ -89,7 +90,7 @@ class Lab:
         """How every network is fitted: the same for all."""
         return FitOptions(
             epochs=self.epochs,
-            batch=BATCH,
+            batch=self.batch,
             learning_rate=LEARNING_RATE,
             weight_decay=WEIGHT_DECAY,
             patience_epochs=self.epochs,
@@ -152,7 +153,7 @@ class Lab:
             order.seed,
             order.champion.digest if order.champion is not None else None,
             [member.digest for member in order.ensemble],
-            [BATCH, LEARNING_RATE, WEIGHT_DECAY],
+            [self.batch, LEARNING_RATE, WEIGHT_DECAY],
         ]
         return digest_json(made_from)[:24]
 
