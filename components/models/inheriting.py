@@ -36,10 +36,12 @@ def inherit(network: nn.Module, spec: ModelSpec, *, old: nn.Module, old_spec: Mo
         raise ConfigError(
             f"the champion reads images with mean {old_spec.mean} and std {old_spec.std}, this one others"
         )
-    strides = [stem.stride[0] for stem in (network.stem[0], source.stem[0]) if isinstance(stem, nn.Conv2d)]
-    if strides[0] != strides[1]:
+    new_stem, old_stem = network.stem[0], source.stem[0]
+    assert isinstance(new_stem, nn.Conv2d) and isinstance(old_stem, nn.Conv2d)
+    if new_stem.stride != old_stem.stride:
+        new_stride, old_stride = new_stem.stride[0], old_stem.stride[0]
         raise ConfigError(
-            f"the champion's stem has stride {strides[1]}, this candidate's {strides[0]}; make them equal"
+            f"the champion's stem has stride {old_stride}, this candidate's {new_stride}; make them equal"
         )
     match = match_classes(old_spec.classes, spec.classes)
     try:

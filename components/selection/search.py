@@ -92,7 +92,7 @@ class SearchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """All that was evaluated in the order asked, then their variants that are worth a row; what was over a limit.
+    """All that was evaluated in the order asked, then what came with it for nothing; what was over a limit.
 
     `front` holds the frontier's indices into `evaluated`.
     """
@@ -133,20 +133,12 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
             f"none of {len(over)} sub-networks looked at is within {dict(problem.limits)}; the least found is {least}: "
             "raise the limits, or let the family have smaller members"
         )
-    rows = (*evaluated.values(), *_variants(problem, log, evaluated))
+    for row in tuple(evaluated.values()):
+        others = [log.look(variant) for variant in problem.variants(row.genotype)]
+        evaluated |= {key_of(other.genotype): other for other in others if other.outcome is not None}
+    rows = tuple(evaluated.values())
     front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
     return SearchResult(evaluated=rows, front=front, over_limit=tuple(over.values()))
-
-
-def _variants(problem: SearchProblem, log: _Log, evaluated: Mapping[str, SearchRow]) -> list[SearchRow]:
-    """Of what comes for nothing with the evaluated rows, all that none of the same sub-network beats."""
-    found: dict[str, SearchRow] = {}
-    for row in evaluated.values():
-        others = [log.look(variant) for variant in problem.variants(row.genotype)]
-        within = [row, *(other for other in others if other.outcome is not None)]
-        front = pareto_front([Outcome(accuracy=other.accuracy, flips=other.flips) for other in within])
-        found |= {key_of(within[index].genotype): within[index] for index in front}
-    return [row for key, row in found.items() if key not in evaluated]
 
 
 def _proposals(problem: SearchProblem, plan: SearchPlan) -> Drawn | Evolved:

@@ -53,7 +53,7 @@ def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, s
     try:
         supernet = _lay_out(form, config, champion, spec)
     except (ConfigError, DataError) as error:
-        if form == "apart" and config.family.start == "scratch":
+        if champion is None or (form == "apart" and config.family.start == "scratch"):
             raise
         return f"this champion does not go into a family as 'champion: {form}' asks: {error}"
     data = data.only(config.family.use)

@@ -240,7 +240,7 @@ def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, 
         )
         for row in found.rows
     ]
-    title = f"The family's {len(spots)} evaluated members"
+    title = f"{len(spots)} settings of the family's evaluated members"
     if family.champion is None:
         draw_costs(path, spots, title=title)
         return
@@ -277,7 +277,9 @@ def _metrics(found: _Found, finalists: Mapping[str, SearchRow]) -> dict[str, flo
 
 def _facts(family: Family, found: _Found, targets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     around = f"around champion {family.champion.digest[:12]}, {family.form}" if family.champion is not None else "alone"
-    facts = {FAMILY: f"{around}: {len(found.rows)} members evaluated, {len(found.front)} on the frontier"}
+    facts = {
+        FAMILY: f"{around}: {len(found.rows)} settings of its members evaluated, {len(found.front)} on the frontier"
+    }
     for name, told in targets.items():
         facts[f"target {name}"] = f"candidate {told['candidate']}" if "candidate" in told else f"none: {told['reason']}"
     return facts

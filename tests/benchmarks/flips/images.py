@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from components.core.digests import digest_bytes
+from components.core.errors import ConfigError
 from components.core.progress import track
 from components.training.batches import LabelledPixels
 
@@ -45,7 +46,9 @@ class Images:
 
 
 def cifar(*, num_train: int, num_search: int, num_final: int) -> Images:
-    """CIFAR-10 at 32 px; the final split is the dev part."""
+    """CIFAR-10 at 32 px; the final split is the dev part. ConfigError where the search split would be trained on."""
+    if num_train > SEARCH_FROM:
+        raise ConfigError(f"{num_train} training images would hold the search split; give at most {SEARCH_FROM:,}")
     train, classes = _cifar_part("train", slice(0, num_train))
     search, _ = _cifar_part("train", slice(SEARCH_FROM, SEARCH_FROM + num_search))
     final, _ = _cifar_part("dev", slice(0, num_final))

@@ -38,10 +38,13 @@ class Row:
 def row_figures(scenario: str, rows: Mapping[str, Row], floor: float | None) -> Iterator[Figure]:
     """Negative flips of every row, with what else it reached."""
     for row in rows.values():
+        seeds = ", ".join(
+            f"{right:.2%}/{flips:.2%}" for right, flips in zip(row.accuracies(), row.flips(), strict=True)
+        )
         yield Figure(
             name=f"{scenario}: negative flips, {row.name}, %",
             value=100 * interval(row.flips())[0],
-            spread=f"{told(row.flips())}; accuracy {told(row.accuracies())}; {row.core_s:.0f} core s to train",
+            spread=f"{told(row.flips())}; accuracy {told(row.accuracies())}; {row.core_s:.0f} core s to train; {seeds}",
             seeds=list(range(len(row.found))),
         )
     if floor is not None:
