@@ -274,7 +274,7 @@ def test_targets_are_searched_within_their_limits_gated_and_listed(
 def test_before_the_first_release_the_family_stands_alone(workspace: Workspace) -> None:
     write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
     report = training(workspace, params({"epochs": 1, "evaluations": 8}))
-    assert report.facts["family"].startswith("alone: 8 members")
+    assert report.facts["family"].startswith("alone: 8 settings of its members evaluated")
     sizes = [child["metrics"]["multiply_adds"] for child in report.children.values()]
     assert len(sizes) == 1 or sizes[1] <= sizes[0] / 2
     assert "family/frontier.png" in report.pictures and not any(table(workspace)["holds_champion"].to_pylist())
