@@ -137,7 +137,8 @@ def train_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: 
 
     It starts as the old network's function; the smallest member has its shape.
     """
-    made_from = [lab.images.digest, lab.epochs, space.to_json(), old.digest, recipe.model_dump(mode="json"), seed]
+    made_from = [lab.images.digest, lab.epochs, space.to_json(), old.digest, recipe.model_dump(mode="json")]
+    made_from += [seed, lab.options(seed).bf16]
     digest = digest_json(made_from)
     folder = lab.home / f"family-{digest[:24]}"
     spec = lab.spec(architecture_of(space, largest(space)))

@@ -34,6 +34,7 @@ from components.training.config import Recipe
 from components.training.fitting import FitOptions, fit
 from components.training.interpolation import tune_coefficient
 from components.training.losses import FlipConstraint
+from components.training.precision import uses_bf16
 from components.training.treatments import Teacher, TreatedLoss
 from tests.benchmarks.flips.images import Images
 from tests.benchmarks.workers import settle
@@ -95,7 +96,7 @@ class Lab:
             weight_decay=WEIGHT_DECAY,
             patience_epochs=self.epochs,
             seed=seed,
-            bf16=True,
+            bf16=uses_bf16("auto"),
             ranges=RANGES,
         )
 
@@ -153,7 +154,7 @@ class Lab:
             order.seed,
             order.champion.digest if order.champion is not None else None,
             [member.digest for member in order.ensemble],
-            [self.batch, LEARNING_RATE, WEIGHT_DECAY],
+            [self.batch, LEARNING_RATE, WEIGHT_DECAY, uses_bf16("auto")],
         ]
         return digest_json(made_from)[:24]
 
