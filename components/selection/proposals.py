@@ -129,6 +129,10 @@ class Evolved:
         self._num_stale = 0 if self._fresh.note(genotype) else self._num_stale + 1
         return genotype
 
+    def note(self, genotype: Genotype) -> None:
+        """Remember a genotype whose outcome came with another's: it may be proposed again, and is nothing new."""
+        self._fresh.note(genotype)
+
     def tell(self, reached: tuple[float, float] | None, over: Mapping[str, float]) -> None:
         """What the genotype asked last has reached (None: over a limit, by the shares in `over`)."""
         for name in self._limits:

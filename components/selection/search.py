@@ -36,7 +36,8 @@ class SearchProblem:
 
     `cost` is cheap and is asked first: costs by the names in `limits`, and any others worth keeping. `evaluate` gives
     the outcome on the search split. Both are pure; a genotype is asked once. `variants` gives the genotypes whose
-    outcomes are known for nothing once this one's is: the same sub-network, its answers weighed otherwise.
+    outcomes are known for nothing once this one's is: the same sub-network, its answers weighed otherwise, and so at
+    the same cost.
     """
 
     space: SearchSpace
@@ -49,7 +50,10 @@ class SearchProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlan:
-    """How to search: `num_evaluations` distinct genotypes within the limits; `start` are evaluated first."""
+    """How to search: `num_evaluations` distinct genotypes within the limits, the variants of each for nothing.
+
+    `start` are evaluated first.
+    """
 
     num_evaluations: int
     seed: int
@@ -92,7 +96,7 @@ class SearchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """All that was evaluated in the order asked, then what came with it for nothing; what was over a limit.
+    """All that was evaluated in the order asked, each with its variants behind it; what was over a limit.
 
     `front` holds the frontier's indices into `evaluated`.
     """
@@ -119,12 +123,19 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
     proposals = _proposals(problem, plan)
     evaluated: dict[str, SearchRow] = {}
     over: dict[str, SearchRow] = {}
+    num_asked = 0
     for _ in track(range(_MAX_PROPOSALS * plan.num_evaluations), "searching"):
-        if len(evaluated) >= plan.num_evaluations or len(evaluated) + len(over) >= problem.space.size:
+        if num_asked >= plan.num_evaluations or len(evaluated) + len(over) >= problem.space.size:
             break
         genotype = proposals.ask()
         row = log.look(genotype)
-        (over if row.outcome is None else evaluated)[key_of(genotype)] = row
+        if row.outcome is None:
+            over[key_of(genotype)] = row
+        elif key_of(genotype) not in evaluated:
+            num_asked += 1
+            for variant in (genotype, *problem.variants(genotype)):
+                evaluated.setdefault(key_of(variant), log.look(variant, costs=row.costs))
+                proposals.note(variant)
         reached = None if row.outcome is None else (row.accuracy, row.flips)
         proposals.tell(reached, excess(row.costs, problem.limits))
     if not evaluated:
@@ -133,9 +144,6 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
             f"none of {len(over)} sub-networks looked at is within {dict(problem.limits)}; the least found is {least}: "
             "raise the limits, or let the family have smaller members"
         )
-    for row in tuple(evaluated.values()):
-        others = [log.look(variant) for variant in problem.variants(row.genotype)]
-        evaluated |= {key_of(other.genotype): other for other in others if other.outcome is not None}
     rows = tuple(evaluated.values())
     front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
     return SearchResult(evaluated=rows, front=front, over_limit=tuple(over.values()))
@@ -173,16 +181,19 @@ class _Log:
             raise StateError(f"{path} holds the rows of another search; name another table, or delete it")
         self._rows = {key_of(row["genotype"]): _parse(row) for row in rows[1:]}
 
-    def look(self, genotype: Genotype) -> SearchRow:
+    def look(self, genotype: Genotype, *, costs: Mapping[str, float] | None = None) -> SearchRow:
         """The row of a genotype, evaluated now unless it stands there already or is over a limit.
 
-        A row that another run left unevaluated for limits tighter than these is evaluated after all.
+        `costs` are those of the genotype that this one is a variant of. A row that another run left unevaluated for
+        limits tighter than these is evaluated after all.
         """
         known = self._rows.get(key_of(genotype))
-        over = known is not None and bool(excess(known.costs, self._problem.limits))
+        if known is not None and costs is None:
+            costs = known.costs
+        over = costs is not None and bool(excess(costs, self._problem.limits))
         if known is not None and (over or known.outcome is not None):
             return replace(known, outcome=None) if over else known
-        row = self._evaluated(genotype, known.costs if known is not None else None)
+        row = self._evaluated(genotype, costs)
         records.append(self._path, _line(row))
         self._rows[key_of(genotype)] = row
         return row

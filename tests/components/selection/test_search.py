@@ -94,19 +94,39 @@ def test_resumed_after_a_kill_evaluates_nothing_twice(
     assert len(resumed.genotypes) == 9 and not set(resumed.genotypes) & set(killed.genotypes)
 
 
-def test_variants_come_beside_the_search_and_change_nothing_of_it(tmp_path: Path) -> None:
-    def both_kernels(genotype: Genotype) -> list[Genotype]:
-        return [{**genotype, "kernel": kernel} for kernel in ("3x3", "5x5")]
+def both_kernels(genotype: Genotype) -> list[Genotype]:
+    """What one network answers under either kernel, as if that were a switch."""
+    return [{**genotype, "kernel": kernel} for kernel in ("3x3", "5x5")]
 
-    plain = search(problem(), plan(), table=tmp_path / "a.jsonl")
-    found = search(replace(problem(), variants=both_kernels), plan(), table=tmp_path / "b.jsonl")
-    assert trail(found)[:20] == trail(plain), "what is asked for does not depend on them"
-    both = [json.dumps(variant) for row in trail(plain) for variant in both_kernels(row)]
+
+@pytest.mark.parametrize("method", METHODS)
+def test_variants_cost_no_evaluation(tmp_path: Path, method: Literal["evolution", "random", "accuracy"]) -> None:
+    """12 networks are asked for, and each comes with all of its variants; a finished search asks for nothing again."""
+    posed = replace(problem(), variants=both_kernels)
+    found = search(posed, plan(method, num_evaluations=12), table=tmp_path / "rows.jsonl")
+    networks = {json.dumps({**row, "kernel": ""}) for row in trail(found)}
+    assert len(networks) == 12 and len(found.evaluated) == 24
     rows = [json.dumps(row) for row in trail(found)]
-    assert len(rows) > 20 and sorted(rows) == sorted(set(both)), "each once"
+    assert sorted(rows) == sorted({json.dumps(variant) for row in trail(found) for variant in both_kernels(row)})
     untouched = Counted(dies_after=0)
-    again = search(replace(problem(untouched), variants=both_kernels), plan(), table=tmp_path / "b.jsonl")
+    again = search(replace(posed, evaluate=untouched), plan(method, num_evaluations=12), table=tmp_path / "rows.jsonl")
     assert trail(again) == trail(found) and again.front == found.front
+    whole = search(posed, plan(method, num_evaluations=99), table=tmp_path / "rows.jsonl")
+    assert len(whole.evaluated) == SPACE.size, "and where all there is was asked for, the search ends"
+
+
+def test_a_variant_costs_what_its_network_costs_however_often_that_is_measured(tmp_path: Path) -> None:
+    """Latency varies from one measurement to the next; a kill between two variants must not part them by it."""
+    measured = iter(range(10_000))
+
+    def trembling(genotype: Genotype) -> dict[str, float]:
+        return {**cost(genotype), "latency_ms": 10.0 + next(measured)}
+
+    posed = replace(problem(limits={"latency_ms": 20.0}), cost=trembling, variants=both_kernels)
+    found = search(posed, plan("random", num_evaluations=5), table=tmp_path / "rows.jsonl")
+    assert len(found.evaluated) == 10
+    for row, variant in zip(found.evaluated[::2], found.evaluated[1::2], strict=True):
+        assert row.costs == variant.costs
 
 
 def test_kill_minus_nine_in_the_middle_of_a_row(tmp_path: Path) -> None:
