@@ -14,7 +14,7 @@ def _knob(name: str, usual: int, short: int) -> int:
     return int(os.environ.get(f"REGNAS_{name}", short if SHORT else usual))
 
 
-NUM_IMAGES, NUM_EPOCHS = _knob("IMAGES", 20_000, 6_000), _knob("EPOCHS", 15, 4)
+NUM_IMAGES, NUM_EPOCHS = _knob("IMAGES", 20_000, 4_000), _knob("EPOCHS", 15, 3)
 NUM_SEEDS, NUM_FINALIST_SEEDS = _knob("SEEDS", 3, 1), _knob("FINALIST_SEEDS", 5, 1)
 NUM_SEARCH, NUM_FINAL = _knob("SEARCH", 10_000, 2_000), _knob("FINAL", 10_000, 4_000)
 NUM_EVALUATIONS, NUM_ALONE, NUM_SEARCH_SEEDS = (20, 2, 1) if SHORT else (60, 8, 5)
