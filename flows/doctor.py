@@ -113,9 +113,13 @@ def _git() -> Finding:
 def _accelerator() -> Finding:
     import torch
 
+    from components.training.devices import uses_bf16
+
     if torch.cuda.is_available():
         return Finding(name="CUDA", verdict="ok", found=torch.cuda.get_device_name(0))
-    return Finding(name="CUDA", verdict="optional", found="none", remedy=f"training uses {os.cpu_count()} CPU cores")
+    precision = "bf16" if uses_bf16("auto", torch.device("cpu")) else "float32"
+    remedy = f"training uses {os.cpu_count()} CPU cores, in {precision}"
+    return Finding(name="CUDA", verdict="optional", found="none", remedy=remedy)
 
 
 def _renderer() -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,14 +22,21 @@ def predict(model: LoadedModel, pixels: NDArray[np.uint8], *, batch: int = BATCH
 def predict_logits(
     network: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8], *, batch: int = BATCH
 ) -> NDArray[np.float32]:
-    """Logits [N, num_classes] in float32; the network is put into eval mode and stays there."""
+    """Logits [N, num_classes] in float32; the network is put into eval mode, where it lies, and stays there."""
     network.eval()
+    device = device_of(network)
     outputs = np.empty((len(pixels), len(spec.classes)), np.float32)
     with torch.inference_mode():
         for start in range(0, len(pixels), batch):
-            images = normalise(torch.from_numpy(np.array(pixels[start : start + batch])), spec)
-            outputs[start : start + batch] = network(images).float().numpy()
+            images = normalise(torch.from_numpy(np.array(pixels[start : start + batch])).to(device), spec)
+            outputs[start : start + batch] = network(images).float().cpu().numpy()
     return outputs
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's tensors lie; the CPU for one that has none."""
+    first = next(itertools.chain(network.parameters(), network.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def normalise(pixels: Tensor, spec: ModelSpec) -> Tensor:
@@ -39,7 +48,7 @@ def normalise_planes(images: Tensor, spec: ModelSpec) -> Tensor:
     """Normalise float32 [N, 3, S, S] on 0..255 by the spec's mean and standard deviation."""
     mean = torch.tensor(spec.mean, dtype=torch.float32).mul(255).view(1, 3, 1, 1)
     scale = torch.tensor(spec.std, dtype=torch.float32).mul(255).reciprocal().view(1, 3, 1, 1)
-    return (images - mean) * scale
+    return (images - mean.to(images.device)) * scale.to(images.device)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

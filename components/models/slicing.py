@@ -72,8 +72,9 @@ def share_weights(larger: State, smaller: State, *, rows: Sequence[int] | None =
     with torch.no_grad():
         for name, index, small in _pairs(larger, smaller, rows, statistics=True):
             written.append(name)
-            if not torch.equal(larger[name][index], small):  # an equal one may be part of a running backward pass
-                larger[name][index] = small.to(larger[name].dtype)
+            held = small.to(larger[name].device)
+            if not torch.equal(larger[name][index], held):  # an equal one may be part of a running backward pass
+                larger[name][index] = held.to(larger[name].dtype)
     return tuple(written)
 
 

@@ -98,10 +98,21 @@ class TrainingData:
 
 
 class Augmentation:
-    """Random crops, turns, flips, light and erasing, drawn per image; then mixup or cutmix for the batch."""
+    """Random crops, turns, flips, light and erasing, drawn per image; then mixup or cutmix for the batch.
 
-    def __init__(self, ranges: AugmentationRanges, *, num_classes: int, generator: torch.Generator) -> None:
+    What is drawn comes from a generator of the CPU, the same for images on any `device`.
+    """
+
+    def __init__(
+        self,
+        ranges: AugmentationRanges,
+        *,
+        num_classes: int,
+        generator: torch.Generator,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 - a value
+    ) -> None:
         self._ranges = ranges
+        self._device = device
         self._num_classes = num_classes
         self._generator = generator
         self._mix = v2.RandomChoice(
@@ -121,7 +132,7 @@ class Augmentation:
         return mixed
 
     def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return torch.empty(shape).uniform_(low, high, generator=self._generator)
+        return torch.empty(shape).uniform_(low, high, generator=self._generator).to(self._device)
 
     def _affine(self, images: Tensor) -> Tensor:
         num = len(images)
@@ -154,7 +165,7 @@ class Augmentation:
         num, _, side, _ = images.shape
         edge = self._uniform(0.1, 0.4, num, 2) * side * (self._uniform(0, 1, num, 1) < 0.35)
         centre = self._uniform(0, side, num, 2)
-        line = torch.arange(side)
+        line = torch.arange(side, device=self._device)
         rows = (line[None] - centre[:, :1]).abs() * 2 < edge[:, :1]
         columns = (line[None] - centre[:, 1:]).abs() * 2 < edge[:, 1:]
         hole = (rows[:, None, :, None] & columns[:, None, None, :]).float()

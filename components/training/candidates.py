@@ -26,7 +26,6 @@ from components.training.config import FamilyConfig, Recipe, TrainingConfig
 from components.training.fitting import FitOptions, FitSummary, fit
 from components.training.interpolation import tune_coefficient
 from components.training.losses import Distance, FlipConstraint
-from components.training.precision import uses_bf16
 from components.training.switching import let_new_part_through, tune_merging, tune_threshold
 from components.training.treatments import Teacher, TreatedLoss
 
@@ -225,7 +224,8 @@ def fit_options(config: TrainingConfig, recipe: Recipe | FamilyConfig, *, seed: 
         weight_decay=config.weight_decay,
         patience_epochs=config.patience_epochs,
         seed=seed,
-        bf16=uses_bf16(config.precision),
+        precision=config.precision,
+        device=config.device,
         ranges=AugmentationRanges(zoom=config.zoom, turn_deg=config.turn_deg, mix_share=config.mix_share),
     )
 

@@ -11,6 +11,7 @@ from components.core.params import Section
 Treatment = Literal["plain", "contained", "merged"]
 Form = Literal["merged", "widened", "shared", "apart"]
 Precision = Literal["auto", "bf16", "float32"]
+Device = Literal["auto", "cpu", "cuda"]
 Choices = tuple[Annotated[int, Field(ge=1)], ...]
 
 
@@ -127,7 +128,8 @@ class TrainingConfig(Section):
     mix_share: float = Field(0.3, ge=0, le=1)  # of batches whose images are blended by mixup or cutmix
     synthetic_share: float = Field(0.25, ge=0, lt=1)  # of each batch, where there are photos too
     patience_epochs: int = Field(15, ge=1)  # stop when the search split has not improved for so long
-    precision: Precision = "auto"  # bf16 where the processor multiplies in it, else float32
+    precision: Precision = "auto"  # bf16 where the device multiplies in it, else float32
+    device: Device = "auto"  # the first CUDA device where there is one, else the CPU
     flip_target: float = Field(0.03, gt=0, lt=1)  # what is tuned on search keeps its flip rate there within this
     reseed: bool = False  # also train the champion's recipe with another seed: the noise floor
     candidates: dict[str, Recipe] = Field(default_factory=lambda: {"plain": Recipe()})  # {}: the family's alone

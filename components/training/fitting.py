@@ -1,7 +1,7 @@
 """Fits one network: mixed precision, averaged weights, checkpoints after every epoch, early stopping.
 
 A run killed at any moment goes on from its last finished epoch and ends bit-identical to an unbroken one on
-the same machine: every epoch's randomness is seeded by (seed, epoch) and the checkpoint holds all state.
+the same processor: every epoch's randomness is seeded by (seed, epoch) and the checkpoint holds all state.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from components.core.progress import track
 from components.models.artefacts import ModelSpec
-from components.models.prediction import normalise_planes
+from components.models.prediction import device_of, normalise_planes
 from components.training.batches import Augmentation, AugmentationRanges, TrainingData
 from components.training.checkpoints import load_checkpoint, save_checkpoint
+from components.training.config import Device, Precision
+from components.training.devices import choose_device, uses_bf16
 
 log = logging.getLogger(__name__)
 AVERAGE_DECAY = 0.99
@@ -56,7 +58,8 @@ class FitOptions:
     weight_decay: float
     patience_epochs: int
     seed: int
-    bf16: bool
+    precision: Precision
+    device: Device
     ranges: AugmentationRanges
 
 
@@ -84,10 +87,13 @@ def fit(
 
     `loss(network, images, targets)` sees normalised images [B, 3, S, S] and probabilities [B, C]; `score` is
     higher for better and is asked after every epoch. A StatefulLoss is told when an epoch ends, and goes on where its
-    checkpoint stood. `checkpoint` is a file; at the end it holds the fitted weights, and whoever keeps
+    checkpoint stood. The network is moved to the device of the options, and back to the CPU at the end. `checkpoint` is
+    a file; at the end it holds the fitted weights, and whoever keeps
     them elsewhere removes it then, so that a kill in between repeats no epoch.
     """
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = choose_device(options.device, network)
+    options = replace(options, precision="bf16" if uses_bf16(options.precision, device) else "float32")
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(
         _decay_groups(network, options.weight_decay), lr=options.learning_rate, betas=(0.9, 0.99)
@@ -107,7 +113,7 @@ def fit(
             state = replace(state, loss_state=loss.state())
         save_checkpoint(checkpoint, network, average, optimizer, state)
     network.load_state_dict(state.best_weights)
-    network.eval()
+    network.cpu().eval()
     return FitSummary(
         best_score=state.best_score,
         best_epoch=state.best_epoch,
@@ -129,19 +135,21 @@ def _run_epoch(
 ) -> None:
     torch.manual_seed(options.seed * 100_003 + epoch)
     generator = torch.Generator().manual_seed(options.seed * 100_003 + epoch)
-    augmentation = Augmentation(options.ranges, num_classes=len(spec.classes), generator=generator)
+    device = device_of(network)
+    augmentation = Augmentation(options.ranges, num_classes=len(spec.classes), generator=generator, device=device)
     num_batches = max(1, data.num_batches(options.batch))
     network.train()
     for index, (pixels, labels) in enumerate(data.epoch_batches(batch=options.batch, seed=options.seed, epoch=epoch)):
         done = (epoch + index / num_batches) / options.epochs
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _schedule(done)
-        images = normalise_planes(augmentation.geometry_and_light(pixels), spec)
-        targets = nn.functional.one_hot(labels, len(spec.classes)).float()
+        images = normalise_planes(augmentation.geometry_and_light(pixels.to(device)), spec)
+        known = labels.to(device)
+        targets = nn.functional.one_hot(known, len(spec.classes)).float()
         if done < 1 - PLAIN_TAIL:
-            images, targets = augmentation.mix(images, labels)
+            images, targets = augmentation.mix(images, known)
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.precision == "bf16"):
             value = loss(network, images, targets)
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]

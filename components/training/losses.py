@@ -70,7 +70,7 @@ class ClassMap:
 
     def right(self, teacher_logits: Tensor, targets: Tensor) -> Tensor:
         """Whether the teacher [N, its classes] names the class that is most of the targets [N, C]; bool [N]."""
-        return self.onto[teacher_logits.argmax(dim=1)] == targets.argmax(dim=1)
+        return self.onto.to(targets.device)[teacher_logits.argmax(dim=1)] == targets.argmax(dim=1)
 
     def shared(self, teacher_logits: Tensor, student_logits: Tensor) -> tuple[Tensor, Tensor]:
         """Both logits on the shared classes, in one order, each [N, K]."""

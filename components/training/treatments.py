@@ -7,6 +7,7 @@ learns was tried first: at equal flips it gained less. How much of what it learn
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from components.core.errors import ConfigError
 from components.models.adapters import Adapted
 from components.models.artefacts import ModelSpec
 from components.models.growth import Grown
+from components.models.prediction import device_of
+from components.training.devices import is_movable
 from components.training.losses import ClassMap, Distance, FlipConstraint
 
 
@@ -36,12 +39,19 @@ class Teacher:
     def __call__(self, images: Tensor) -> Tensor:
         """Mean logits [N, teacher's classes] of images [N, 3, S, S] that are normalised as the student wants them."""
         if self._renormalise is not None:
-            scale, shift = self._renormalise
+            scale, shift = (change.to(images.device) for change in self._renormalise)
             images = images * scale + shift
         if images.shape[-1] != self._size_px:
             images = F.interpolate(images, self._size_px, mode="bilinear", antialias=True, align_corners=False)
-        logits = [network(images).float() for network in self._networks]
+        self._follow(images.device)
+        logits = [network(images.to(device_of(network))).float().to(images.device) for network in self._networks]
         return torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]
+
+    def _follow(self, device: torch.device) -> None:
+        """Copy the networks to the student's device, since a champion's is others' too; what cannot move stays."""
+        for index, network in enumerate(self._networks):
+            if device_of(network) != device and is_movable(network):
+                self._networks[index] = copy.deepcopy(network).to(device)
 
 
 @dataclass(slots=True, kw_only=True)

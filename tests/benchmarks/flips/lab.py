@@ -31,10 +31,10 @@ from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, TrainingData
 from components.training.candidates import distance_of
 from components.training.config import Recipe
+from components.training.devices import choose_device, uses_bf16
 from components.training.fitting import FitOptions, fit
 from components.training.interpolation import tune_coefficient
 from components.training.losses import FlipConstraint
-from components.training.precision import uses_bf16
 from components.training.treatments import Teacher, TreatedLoss
 from tests.benchmarks.flips.images import Images
 from tests.benchmarks.workers import settle
@@ -96,7 +96,8 @@ class Lab:
             weight_decay=WEIGHT_DECAY,
             patience_epochs=self.epochs,
             seed=seed,
-            bf16=uses_bf16("auto"),
+            precision="auto",
+            device="auto",
             ranges=RANGES,
         )
 
@@ -154,7 +155,7 @@ class Lab:
             order.seed,
             order.champion.digest if order.champion is not None else None,
             [member.digest for member in order.ensemble],
-            [self.batch, LEARNING_RATE, WEIGHT_DECAY, uses_bf16("auto")],
+            [self.batch, LEARNING_RATE, WEIGHT_DECAY, *arithmetic()],
         ]
         return digest_json(made_from)[:24]
 
@@ -187,6 +188,12 @@ class Lab:
         clock.forget()
         right = float((trained.search.argmax(1) == self.images.search.labels).mean())
         self.say(f"  trained {key[:8]} seed {order.seed}: {right:.2%} on search, {clock.seconds:.0f} core s")
+
+
+def arithmetic() -> tuple[str, bool]:
+    """The kind of device that networks are trained on here, and whether in bf16."""
+    device = choose_device("auto")
+    return device.type, uses_bf16("auto", device)
 
 
 _labs: list[Lab] = []  # the one lab of a worker process; it holds all images, and is sent once

@@ -39,7 +39,7 @@ def data(*, photos: int = 24, synthetic: int = 12) -> TrainingData:
 def options(**changes: object) -> FitOptions:
     values = {"epochs": 4, "batch": 8, "learning_rate": 0.01, "weight_decay": 0.01, "patience_epochs": 9, "seed": 3}
     values["ranges"] = RANGES
-    return FitOptions(**{**values, "bf16": False, **changes})  # type: ignore[arg-type]
+    return FitOptions(**{**values, "precision": "float32", "device": "cpu", **changes})  # type: ignore[arg-type]
 
 
 def run(checkpoint: Path, *, score: object = None, **changes: object) -> tuple[nn.Module, FitSummary]:

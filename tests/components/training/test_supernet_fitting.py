@@ -83,7 +83,8 @@ def fitted(
         weight_decay=0.01,
         patience_epochs=9,
         seed=3,
-        bf16=False,
+        precision="float32",
+        device="cpu",
         ranges=RANGES,
     )
     loss = SandwichLoss(space=family.space, first=CrossEntropy(dies_at))
