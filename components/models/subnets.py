@@ -118,6 +118,17 @@ def photo_space(num_classes: int, *, sizes_px: tuple[int, ...] = (64, 80, 96)) -
     )
 
 
+def resnet_space(num_classes: int, *, sizes_px: tuple[int, ...] = (32,)) -> Space:
+    """ResNet-18 for small images (He et al. 2016, a stem of 3x3 at stride 1), 11 million parameters, and wider ones."""
+    return Space(
+        num_classes=num_classes,
+        widths=tuple((width, width * 5 // 4, width * 3 // 2) for width in (64, 128, 256, 512)),
+        depths=((2,),) * 4,
+        kernels=((3,),) * 5,
+        sizes_px=sizes_px,
+    )
+
+
 def space_around(
     architecture: Mapping[str, Any],
     *,

@@ -23,6 +23,7 @@ from components.models.subnets import (
     num_parameters,
     num_specs,
     photo_space,
+    resnet_space,
     sample_spec,
     small_image_space,
     smallest,
@@ -66,6 +67,13 @@ def test_the_default_family_spans_a_factor_of_four() -> None:
     assert 80_000 < num_parameters(space, smallest(space)) < 95_000
     assert 330_000 < num_parameters(space, largest(space)) < 370_000
     assert 3.8 < multiply_adds(space, largest(space)) / multiply_adds(space, smallest(space)) < 4.3
+
+
+def test_the_smallest_of_its_family_is_resnet_18() -> None:
+    """11.17 million parameters and 0.56 billion multiply-adds at 32 px, as published implementations count them."""
+    space = resnet_space(10)
+    assert round(num_parameters(space, smallest(space)) / 1e6, 2) == 11.17
+    assert round(multiply_adds(space, smallest(space)) / 1e9, 2) == 0.56
 
 
 @given(seeds)
