@@ -170,6 +170,7 @@ def _rows(workspace: Workspace) -> list[dict[str, Any]]:
                 "n": counts.n if counts else None,
                 "champion_accuracy": counts.old_accuracy if counts else None,
                 "p": decision.paired.mcnemar_exact if decision.paired else None,
+                "floor": decision.noise_floor.rate if decision.noise_floor else None,
                 "certified": decision.certified,
                 "reasons": list(decision.reasons),
             }
@@ -225,8 +226,9 @@ def _explain(rows: list[dict[str, Any]]) -> list[str]:
             lines.append(f"{name}: {row['decision']}; this seed has no champion to hold it against.")
             continue
         points = 100 * (row["accuracy"] - row["champion_accuracy"])
+        floor = "" if row["floor"] is None else f" (a mere reseed of the champion breaks {100 * row['floor']:.1f}%)"
         lines.append(
             f"{name}: {points:+.1f} points against the champion (exact McNemar p = {row['p']:.1g}), {row['flips']} "
-            f"images that worked are broken. {row['decision']}: {'; '.join(row['reasons'])}."
+            f"images that worked are broken{floor}. {row['decision']}: {'; '.join(row['reasons'])}."
         )
     return lines

@@ -131,7 +131,7 @@ class TrainingConfig(Section):
     precision: Precision = "auto"  # bf16 where the device multiplies in it, else float32
     device: Device = "auto"  # the first CUDA device where there is one, else the CPU
     flip_target: float = Field(0.03, gt=0, lt=1)  # what is tuned on search keeps its flip rate there within this
-    reseed: bool = False  # also train the champion's recipe with another seed: the noise floor
+    reseed: bool = True  # also train the champion's recipe with another seed: its flips are the noise floor of reports
     candidates: dict[str, Recipe] = Field(default_factory=lambda: {"plain": Recipe()})  # {}: the family's alone
     family: FamilyConfig | None = None
 

@@ -16,6 +16,7 @@ from components.core.workspace import Workspace
 from components.tracking.registry import DIGEST, champion_alias
 from components.tracking.runs import PARENT, Tracker
 from components.workloads.params import load_params
+from components.workloads.records import read_decisions
 from flows.baseline import champion_of, pinned_digest
 from flows.provenance import remake_sample, revoke_asset
 from flows.runs import run_release, workspace_lock
@@ -151,6 +152,8 @@ def test_killed_in_training_goes_on_and_leaves_no_ghost(release: Release) -> Non
     answer = run_release("release", workload=None, sources={})
     assert answer.value["ran"] == ["training", "selection", "packaging"]
     assert set(answer.value["decisions"]) == {"plain", "contained"}
+    floors = [decision.noise_floor for decision in read_decisions(workspace).values()]
+    assert all(floor is not None and floor.num_reseeds == 1 for floor in floors), "without a word in params.yaml"
     tracker = Tracker.open(Settings().mlflow_address, home=workspace.home)
     runs = tracker.client.search_runs([tracker.experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}

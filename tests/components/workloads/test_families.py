@@ -79,7 +79,14 @@ products.training(Workspace(root=Path(root), home=Path(home)), json.loads(raw))
 
 def params(family: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
     """Raw parameters with a family and no recipe."""
-    own = {"size_px": 16, "batch": 24, "patience_epochs": 9, "flip_target": 0.05, "precision": "float32"}
+    own = {
+        "size_px": 16,
+        "batch": 24,
+        "patience_epochs": 9,
+        "flip_target": 0.05,
+        "precision": "float32",
+        "reseed": False,
+    }
     chosen = {"candidates": {}, "family": FAMILY | (family or {})} | sections.pop("training", {})
     return {"seed": 1, "training": own | chosen, **sections}
 
