@@ -6,8 +6,8 @@
 
 The networks are those of the small-image family behind a stem of stride 2: 5 and 21 million multiply-adds. Killed at
 any time it goes on where it stood: every trained network, epoch and evaluated sub-network is kept below
-$DETENT_HOME/bench/regnas. REGNAS_IMAGES, _EPOCHS, _SEEDS, _FINALIST_SEEDS, _SEARCH and _FINAL change the size. The
-part resnet is left out unless there is a GPU, or it is named; its length is REGNAS_RESNET_EPOCHS.
+$DETENT_HOME/bench/regnas. REGNAS_IMAGES, _EPOCHS, _SEEDS, _FINALIST_SEEDS, _SEARCH, _FINAL, _GROCERY_PX and
+_RESNET_EPOCHS change the size. The part resnet is left out unless there is a GPU, or it is named.
 Prints tables and writes $DETENT_HOME/bench/regnas.json and two frontier pictures.
 """
 
@@ -32,6 +32,7 @@ from tests.benchmarks.flips.report import Row, draw, print_table, row_figures
 from tests.benchmarks.flips.scenes import tuned_rows
 from tests.benchmarks.flips.searching import measure_family
 from tests.benchmarks.flips.size import (
+    GROCERY_PX,
     HOME,
     LESS_THAN_FOCAL,
     LESS_THAN_UNTREATED,
@@ -109,13 +110,16 @@ def measure_more_data(lab: Lab, space: Space) -> Iterator[Figure]:
 
 def measure_grocery() -> Iterator[Figure]:
     """Too few photos for a goal: reported, at each arm's first setting."""
-    images = grocery(size_px=64)
+    images = grocery(size_px=GROCERY_PX)
     lab = Lab(images=images, home=HOME, epochs=NUM_EPOCHS, batch=64, say=click.echo)
-    space = photo_space(len(images.classes), sizes_px=(64,))
+    space = photo_space(len(images.classes), sizes_px=(GROCERY_PX,))
     arms = [replace(arm, settings=arm.settings[:1]) for arm in ARMS]
     rows = tuned_rows(lab, space, arms, NUM_SEEDS)
     floor = _reseed_floor(lab, space)
-    print_table(f"grocery photos: {len(images.train)} to train on, {len(images.final)} in the final split", rows, floor)
+    told_name = (
+        f"grocery photos at {GROCERY_PX} px: {len(images.train)} to train on, {len(images.final)} in the final split"
+    )
+    print_table(told_name, rows, floor)
     yield from row_figures("grocery", rows, floor)
 
 

@@ -1,4 +1,4 @@
-"""How large the benchmark is: REGNAS_IMAGES, _EPOCHS, _RESNET_EPOCHS, _SEEDS, _FINALIST_SEEDS, _SEARCH, _FINAL."""
+"""How large the benchmark is: REGNAS_IMAGES, _EPOCHS, _SEEDS, _SEARCH, _FINAL and others here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def _knob(name: str, usual: int, short: int) -> int:
 
 
 NUM_IMAGES, NUM_EPOCHS = _knob("IMAGES", 20_000, 4_000), _knob("EPOCHS", 15, 3)
+GROCERY_PX = _knob("GROCERY_PX", 64, 32)
 NUM_RESNET_EPOCHS = _knob("RESNET_EPOCHS", 60, 2)
 NUM_SEEDS, NUM_FINALIST_SEEDS = _knob("SEEDS", 3, 1), _knob("FINALIST_SEEDS", 5, 1)
 NUM_SEARCH, NUM_FINAL = _knob("SEARCH", 10_000, 2_000), _knob("FINAL", 10_000, 4_000)
