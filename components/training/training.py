@@ -70,7 +70,7 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
     data, search = load_data(inputs, config, seed=seed)
     material = Material(config=config, classes=inputs.classes, data=data, search=search, scratch=inputs.scratch)
     champion = load_model(inputs.champion) if inputs.champion is not None else None
-    jobs, skipped = _plan(inputs, config, champion, seed=seed)
+    jobs, skipped = _plan(inputs, config, champion, data, seed=seed)
     made = [_finished(out / job.name, job) or make_candidate(job, material, out=out) for job in jobs]
     kept = {job.name for job in jobs} | ({FAMILY} if config.family is not None else set())
     for folder in out.glob("*/"):
@@ -80,7 +80,7 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
 
 
 def _plan(
-    inputs: TrainingInputs, config: TrainingConfig, champion: LoadedModel | None, *, seed: int
+    inputs: TrainingInputs, config: TrainingConfig, champion: LoadedModel | None, data: TrainingData, *, seed: int
 ) -> tuple[list[Job], dict[str, str]]:
     jobs, skipped = [], {}
     for name, recipe in config.candidates.items():
@@ -94,9 +94,10 @@ def _plan(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise DataError(f"no candidate can be trained ({reasons}); add a plain recipe to training.candidates")
     if config.reseed and champion is not None:
-        reseed = _reseed_job(inputs, config, champion, seed=seed)
+        reseed = _reseed_job(inputs, config, champion, data, seed=seed)
         if isinstance(reseed, str):
-            skipped[RESEED] = reseed
+            skipped[RESEED] = f"{reseed}; state selection.policy.noise_floor instead"
+            log.warning("no reseed tells the noise floor: %s", skipped[RESEED])
         else:
             jobs.append(reseed)
     return jobs, skipped
@@ -163,16 +164,20 @@ def _job(
     )
 
 
-def _reseed_job(inputs: TrainingInputs, config: TrainingConfig, champion: LoadedModel, *, seed: int) -> Job | str:
+def _reseed_job(
+    inputs: TrainingInputs, config: TrainingConfig, champion: LoadedModel, data: TrainingData, *, seed: int
+) -> Job | str:
     """The champion's own recipe with another seed: its flips against the champion are the noise floor.
 
     Or, in words, why it cannot be followed: what the champion itself learned from is only at hand where it holds it.
     """
     if "recipe" not in champion.spec.recipe:
-        return (
-            "the champion came from elsewhere, so its recipe is not known; state selection.policy.noise_floor instead"
-        )
-    recipe = parse_section(Recipe, champion.spec.recipe["recipe"], where="the champion's recipe")
+        return "the champion came from elsewhere, so its recipe is not known"
+    try:
+        recipe = parse_section(Recipe, champion.spec.recipe["recipe"], where="the champion's recipe")
+        data.only(recipe.use)
+    except (ConfigError, DataError) as error:
+        return str(error)
     again = recipe.model_copy(update={"seed_offset": recipe.seed_offset + RESEED_OFFSET})
     if isinstance(champion.network, Grown) and champion.spec.classes == inputs.classes:
         job = _job(RESEED, again, inputs, config, champion, seed=seed)
@@ -182,7 +187,7 @@ def _reseed_job(inputs: TrainingInputs, config: TrainingConfig, champion: Loaded
         return reason or replace(job, incumbent=held.network, start=start, architecture=champion.spec.architecture)
     family = champion.spec.recipe.get(FAMILY, {})
     if recipe.needs_champion or family.get("form") == "shared":
-        return "the champion learned from a model that it does not hold; state selection.policy.noise_floor instead"
+        return "the champion learned from a model that it does not hold"
     job = _job(RESEED, again, inputs, config, champion, seed=seed)
     if family and champion.spec.classes == inputs.classes:
         architecture = champion.spec.architecture  # a member is trained again by itself

@@ -2,6 +2,7 @@
 nothing of the certify split is read."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from components.core.errors import ConfigError, DataError
 from components.core.manifest import ManifestWriter
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
-from components.models.artefacts import load_model
+from components.models.artefacts import load_model, save_model
 from components.models.growth import Grown
 from components.models.prediction import predict_logits
 from components.models.slicing import is_statistic, take
@@ -205,6 +206,18 @@ def test_the_reseed_of_what_learned_from_a_lost_model_is_skipped(photos: Path, c
     run(photos, {"focal": Recipe(**NET, distill_weight=0.5)}, champion=champion)
     summary = run(photos, {"plain": Recipe(**NET)}, champion=photos / "second" / "focal" / "model")
     assert "does not hold" in summary.skipped["reseed"]
+
+
+def test_a_champion_whose_recipe_cannot_be_followed_any_more_has_no_reseed_and_stops_nothing(
+    photos: Path, champion: Path
+) -> None:
+    model = load_model(champion)
+    for own, told in (({**NET, "use": "synthetic"}, "wants only synthetic"), ({"breadths": [4]}, "'breadths'")):
+        recipe = {**model.spec.recipe, "recipe": own}
+        save_model(photos / told, model.network, replace(model.spec, recipe=recipe))
+        summary = run(photos, {"plain": Recipe(**NET)}, champion=photos / told)
+        assert [candidate.name for candidate in summary.candidates] == ["plain"]
+        assert told in summary.skipped["reseed"] and "noise_floor" in summary.skipped["reseed"]
 
 
 @pytest.mark.parametrize(
