@@ -1,4 +1,4 @@
-"""Decides where a fit computes and in which precision: the first CUDA device where there is one, bf16 where it pays.
+"""Decides where a fit computes and in which precision: on the CPU or the first CUDA device, in bf16 where it pays.
 
 Where bf16 is emulated a step takes many times as long as in float32, and nothing is gained by it.
 """

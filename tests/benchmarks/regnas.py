@@ -74,7 +74,7 @@ def measure() -> Iterator[Iterator[Figure]]:
         "family": lambda: measure_family(lab, space),
         "more": lambda: measure_more_data(lab, space),
         "grocery": measure_grocery,
-        "resnet": lambda: measure_resnet(replace(lab, epochs=NUM_RESNET_EPOCHS)),
+        "resnet": lambda: measure_resnet(replace(lab, epochs=NUM_RESNET_EPOCHS, device="auto")),
     }
     too_long = {"resnet"} if choose_device("auto").type == "cpu" else set()
     usual = [name for name in parts if name not in too_long and not (SHORT and name in ("grocery", "resnet"))]

@@ -37,7 +37,7 @@ from components.training.fitting import fit
 from components.training.latency import measure_latency
 from components.training.supernet_fitting import MemberBench, SandwichLoss, calibration_images
 from tests.benchmarks.flips.arms import Reply, merge
-from tests.benchmarks.flips.lab import CoreClock, Lab, Order, Trained, arithmetic, treated_loss
+from tests.benchmarks.flips.lab import CoreClock, Lab, Order, Trained, treated_loss
 from tests.benchmarks.flips.rates import Rates, rates
 
 NUM_ESTIMATED = 1_500  # images of the search split that tell a member's outcome while searching
@@ -138,7 +138,7 @@ def train_family(lab: Lab, space: Space, old: Trained, *, recipe: Recipe, seed: 
     It starts as the old network's function; the smallest member has its shape.
     """
     made_from = [lab.images.digest, lab.epochs, space.to_json(), old.digest, recipe.model_dump(mode="json")]
-    made_from += [seed, *arithmetic()]
+    made_from += [seed, *lab.arithmetic]
     digest = digest_json(made_from)
     folder = lab.home / f"family-{digest[:24]}"
     spec = lab.spec(architecture_of(space, largest(space)))

@@ -30,7 +30,7 @@ from components.models.inheriting import inherit
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, TrainingData
 from components.training.candidates import distance_of
-from components.training.config import Recipe
+from components.training.config import Device, Recipe
 from components.training.devices import choose_device, uses_bf16
 from components.training.fitting import FitOptions, fit
 from components.training.interpolation import tune_coefficient
@@ -81,6 +81,7 @@ class Lab:
     home: Path
     epochs: int
     batch: int = BATCH
+    device: Device = "cpu"
     say: Callable[[str], None] = print
 
     def spec(self, architecture: Mapping[str, Any]) -> ModelSpec:
@@ -97,9 +98,15 @@ class Lab:
             patience_epochs=self.epochs,
             seed=seed,
             precision="auto",
-            device="auto",
+            device=self.device,
             ranges=RANGES,
         )
+
+    @property
+    def arithmetic(self) -> tuple[str, bool]:
+        """The kind of device that networks are trained on, and whether in bf16."""
+        device = choose_device(self.device)
+        return device.type, uses_bf16("auto", device)
 
     def data(self) -> TrainingData:
         """The training images; none are synthetic."""
@@ -155,7 +162,7 @@ class Lab:
             order.seed,
             order.champion.digest if order.champion is not None else None,
             [member.digest for member in order.ensemble],
-            [self.batch, LEARNING_RATE, WEIGHT_DECAY, *arithmetic()],
+            [self.batch, LEARNING_RATE, WEIGHT_DECAY, *self.arithmetic],
         ]
         return digest_json(made_from)[:24]
 
@@ -188,12 +195,6 @@ class Lab:
         clock.forget()
         right = float((trained.search.argmax(1) == self.images.search.labels).mean())
         self.say(f"  trained {key[:8]} seed {order.seed}: {right:.2%} on search, {clock.seconds:.0f} core s")
-
-
-def arithmetic() -> tuple[str, bool]:
-    """The kind of device that networks are trained on here, and whether in bf16."""
-    device = choose_device("auto")
-    return device.type, uses_bf16("auto", device)
 
 
 _labs: list[Lab] = []  # the one lab of a worker process; it holds all images, and is sent once
