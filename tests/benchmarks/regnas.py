@@ -1,7 +1,7 @@
 """Proof of regression-constrained training and search: flips, accuracy and cost of every treatment at one budget.
 
     make bench-regnas            20,000 CIFAR-10 images, 15 epochs, 3 seeds (5 for finalists), the grocery photos: hours
-    SHORT=1 make bench-regnas    4,000 images, 3 epochs, one seed, one setting: under ten minutes, tells no goal
+    SHORT=1 make bench-regnas    3,000 images, 2 epochs, one seed, one setting: under ten minutes, tells no goal
     PARTS=larger,family make bench-regnas    some parts of larger, family, more, grocery, resnet; not the others
 
 The networks are those of the small-image family behind a stem of stride 2: 5 and 21 million multiply-adds. Killed at

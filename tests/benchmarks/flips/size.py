@@ -14,7 +14,7 @@ def _knob(name: str, usual: int, short: int) -> int:
     return int(os.environ.get(f"REGNAS_{name}", short if SHORT else usual))
 
 
-NUM_IMAGES, NUM_EPOCHS = _knob("IMAGES", 20_000, 4_000), _knob("EPOCHS", 15, 3)
+NUM_IMAGES, NUM_EPOCHS = _knob("IMAGES", 20_000, 3_000), _knob("EPOCHS", 15, 2)
 GROCERY_PX = _knob("GROCERY_PX", 64, 32)
 NUM_RESNET_EPOCHS = _knob("RESNET_EPOCHS", 60, 2)
 NUM_SEEDS, NUM_FINALIST_SEEDS = _knob("SEEDS", 3, 1), _knob("FINALIST_SEEDS", 5, 1)
