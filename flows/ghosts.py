@@ -1,14 +1,17 @@
-"""Ends ghosts: flow runs and MLflow runs left RUNNING by a process that is dead.
+"""Ends ghosts: flow runs and MLflow runs left RUNNING by a dead process, and the Prefect servers it had embedded.
 
-Every Detent flow run is tagged with its process (host, number, start time) as it starts to run. A run whose
-process of this host is gone is a ghost; a run without the tag, or of another host, proves nothing and is left.
+Every Detent flow run is tagged with its process (host, number, start time) as it starts to run, and whatever a
+process starts inherits that mark. A ghost's process was of this host and is gone; no mark, or another host's,
+proves nothing and is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -22,14 +25,15 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
+from components.core.processes import OWNER, is_dead, process_mark
 from components.promotion.reconciliation import Ghost
-from components.tracking.runs import is_dead, process_mark
 
 if TYPE_CHECKING:
     from components.tracking.runs import Tracker
 
 MARK = "detent.process="
 REASON = "ended by reconcile: its process was gone"
+_EMBEDDED = "PREFECT__SERVER_EPHEMERAL"  # what Prefect sets for a server that it embeds
 _PAGE = 200
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
@@ -53,9 +57,24 @@ def end_flow_ghosts() -> Sequence[Ghost]:
     return [Ghost(kind="flow run", id=str(run.id), name=run.name, reason=REASON) for run in ghosts]
 
 
+def end_server_ghosts() -> Sequence[Ghost]:
+    """Stop the embedded Prefect servers of dead processes; returns them. Those of other users are not seen."""
+    ghosts = []
+    for process in psutil.process_iter(["environ"]):
+        if _serves_the_dead(process.info["environ"] or {}):
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+                ghosts.append(Ghost(kind="Prefect server", id=str(process.pid), name="", reason=REASON))
+    return ghosts
+
+
 def end_tracked_ghosts(tracker: Tracker) -> Sequence[Ghost]:
     """Mark the MLflow runs of dead processes as failed; returns them."""
     return [Ghost(kind="MLflow run", id=run_id, name="", reason=REASON) for run_id in tracker.end_ghosts()]
+
+
+def _serves_the_dead(environ: Mapping[str, str]) -> bool:
+    return _EMBEDDED in environ and is_dead(environ.get(OWNER, ""))
 
 
 def _marks(run: Any) -> list[str]:

@@ -32,7 +32,7 @@ from components.workloads.params import Params, load_params
 from components.workloads.records import read_winner
 from flows.answers import Answer, Table
 from flows.desks import current_digests, open_desk, open_journal
-from flows.ghosts import end_flow_ghosts, end_tracked_ghosts, record_process
+from flows.ghosts import end_flow_ghosts, end_server_ghosts, end_tracked_ghosts, record_process
 from flows.recordings import record_predictions, reverify_in
 from flows.runs import prepare
 
@@ -178,7 +178,7 @@ def reconcile_stores() -> Answer:
     """Bring every mirror in line, expire what is overdue, end ghosts, and say what was done."""
     office = Office.open()
     tracker = office.tracker()
-    finders = (lambda: end_tracked_ghosts(tracker), end_flow_ghosts)
+    finders = (lambda: end_tracked_ghosts(tracker), end_flow_ghosts, end_server_ghosts)
     found = reconcile(office.full_desk(tracker), actor=office.actor, finders=finders)
     lines = [f"journal: row {found.head.sequence}, {'all agree' if found.agrees else 'NOT all agree'}"]
     lines += [f"{item.name} {item.key or ''}: {item.outcome}, {item.message}" for item in found.projected]

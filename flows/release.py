@@ -10,7 +10,7 @@ from prefect import flow
 
 from components.core.settings import Settings
 from components.core.workspace import STAGES, Stage
-from flows.ghosts import end_flow_ghosts, record_process
+from flows.ghosts import end_flow_ghosts, end_server_ghosts, record_process
 from flows.packaging import package_winner
 from flows.proposals import Outcome, propose_winner
 from flows.selection import gate_candidates
@@ -37,6 +37,7 @@ TASKS = {
 def release(workload: str, catalog: str) -> Outcome:
     """Validate, synthesise, train, select, package, propose; workload and catalogue are those of params.yaml."""
     end_flow_ghosts()
+    end_server_ghosts()
     with open_session(Settings(), name=f"release of {workload} on {catalog}") as session:
         check_sources(session)
         make_images(session)

@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from components.core.processes import OWNER, process_mark
+
 # Telemetry of every dependency, off; and bars that dependencies would draw between ours.
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -59,11 +61,12 @@ class Settings(BaseSettings):
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Turn every dependency's telemetry off and keep the state of Prefect and BentoML below home.
+    """Turn every dependency's telemetry off, keep the state of Prefect and BentoML below home, mark our children.
 
-    Must run before those are imported; what the user has set already stays as it is, telemetry apart.
+    Must run before those are imported; what the user has set already stays as it is, telemetry and mark apart.
     """
     os.environ.update(QUIET)
+    os.environ[OWNER] = process_mark()
     home = settings.home.resolve()
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     os.environ.setdefault("BENTOML_HOME", str(home / "bentoml"))

@@ -5,8 +5,6 @@ Every run carries the process that writes it, so that what a killed process left
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.core.processes import is_dead, process_mark
 from components.tracking.store import EXPERIMENT, open_store
 
 if TYPE_CHECKING:
@@ -111,28 +110,6 @@ class Tracker:
                 self.client.set_terminated(run.info.run_id, "FAILED")
                 ended.append(run.info.run_id)
         return ended
-
-
-def process_mark() -> str:
-    """This process by host, number and start time: numbers are used again, the three together are not."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_ticks(os.getpid())}"
-
-
-def is_dead(mark: str) -> bool:
-    """Whether the process of a mark ran on this host and is gone; an unreadable mark proves nothing."""
-    host, _, rest = mark.rpartition(":")[0].partition(":")
-    ticks = mark.rpartition(":")[2]
-    if host != socket.gethostname() or not rest.isdigit():
-        return False
-    return _start_ticks(int(rest)) != ticks
-
-
-def _start_ticks(pid: int) -> str:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "gone"
-    return stat.rpartition(")")[2].split()[19]
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Runs of dead processes are ended with the reason; all others are left alone. One process is really killed."""
+"""Runs and servers of dead processes are ended with the reason; all others are left alone. Two are really killed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from components.tracking.runs import process_mark
+from components.core.processes import OWNER, process_mark
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -30,6 +32,8 @@ def killed():
 
 killed()
 """
+
+KILLED_WITH_ITS_SERVER = "from flows.runs import prepare\nprepare()\n" + CHILD
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +70,40 @@ def test_a_killed_flow_is_ended_and_the_living_are_left(server: str) -> None:
         assert (after.state_type.value, after.state.message) == ("CRASHED", REASON)
         assert {task.state_type.value for task in client.read_task_runs()} <= {"CRASHED"}
         assert {client.read_flow_run(run.id).state_type.value for run in living} == {"RUNNING"}
+
+
+def test_the_embedded_server_of_a_killed_flow_is_stopped_and_those_of_the_living_are_left(tmp_path: Path) -> None:
+    from flows.ghosts import REASON, end_server_ghosts
+
+    environment = os.environ | {"DETENT_HOME": str(tmp_path), "PREFECT_LOGGING_LEVEL": "ERROR"}
+    for name in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_API_DATABASE_CONNECTION_URL"):
+        environment.pop(name, None)
+    child = subprocess.run([sys.executable, "-c", KILLED_WITH_ITS_SERVER], env=environment, check=False)
+    assert child.returncode == -signal.SIGKILL
+    (orphan,) = servers_below(tmp_path)
+    living = [idle_server(owner) for owner in (process_mark(), "elsewhere:1:2", "")]
+    try:
+        assert (str(orphan.pid), REASON) in [(ghost.id, ghost.reason) for ghost in end_server_ghosts()]
+        psutil.wait_procs([orphan], timeout=30)
+        assert not orphan.is_running()
+        assert [server.poll() for server in living] == [None] * len(living)
+    finally:
+        for server in living:
+            server.kill()
+            server.wait()
+
+
+def servers_below(home: Path) -> list[psutil.Process]:
+    """Embedded Prefect servers with their state below `home`."""
+    environs = ((process, process.info["environ"] or {}) for process in psutil.process_iter(["environ"]))
+    return [
+        process
+        for process, environ in environs
+        if "PREFECT__SERVER_EPHEMERAL" in environ and environ.get("PREFECT_HOME", "").startswith(str(home))
+    ]
+
+
+def idle_server(owner: str) -> subprocess.Popen[bytes]:
+    """A process that looks like the embedded server of the process with mark `owner`."""
+    environment = os.environ | {"PREFECT__SERVER_EPHEMERAL": "1", OWNER: owner}
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=environment)

@@ -10,7 +10,7 @@ import pytest
 
 from components.core.errors import StateError
 from components.tracking.registry import DIGEST, champion_alias, fetch_model, register_model, set_champion_alias
-from components.tracking.runs import NOTE, PARENT, PROCESS, Tracker, is_dead, process_mark
+from components.tracking.runs import NOTE, PARENT, PROCESS, Tracker
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
@@ -45,7 +45,7 @@ def test_a_failure_and_an_interruption_are_told_apart(tracker: Tracker) -> None:
 
 def test_only_ghosts_are_ended(tracker: Tracker) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from components.tracking.runs import process_mark as p; print(p())"],
+        [sys.executable, "-c", "from components.core.processes import process_mark as p; print(p())"],
         capture_output=True,
         text=True,
         check=True,
@@ -58,13 +58,6 @@ def test_only_ghosts_are_ended(tracker: Tracker) -> None:
     assert tracker.client.get_run(dead).info.status == "FAILED"
     assert tracker.client.get_run(foreign).info.status == "RUNNING"
     tracker.client.set_terminated(foreign, "FINISHED")
-
-
-def test_a_reused_process_number_is_not_taken_for_the_same_process() -> None:
-    host, pid, ticks = process_mark().rsplit(":", 2)
-    assert not is_dead(process_mark())
-    assert is_dead(f"{host}:{pid}:{int(ticks) - 1}")
-    assert not is_dead("") and not is_dead("nonsense")
 
 
 def test_a_digest_is_registered_once_and_comes_back_whole(tracker: Tracker, tmp_path: Path) -> None:
