@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +13,14 @@ Treatment = Literal["plain", "contained", "merged"]
 Form = Literal["merged", "widened", "shared", "apart"]
 Precision = Literal["auto", "bf16", "float32"]
 Device = Literal["auto", "cpu", "cuda"]
+_NAME = re.compile(r"\w[\w-]{0,63}")  # of a candidate: it names folders, files and runs
+_TAKEN = re.compile(r"champion|family|family-\d+|reseed")  # what else lies beside the candidates
 Choices = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+def is_free(name: str) -> bool:
+    """Whether a candidate of a recipe or a target may be called so: a plain file name that nothing else has."""
+    return _NAME.fullmatch(name) is not None and _TAKEN.fullmatch(name) is None
 
 
 class Recipe(Section):
@@ -139,6 +147,12 @@ class TrainingConfig(Section):
     def _check(self) -> TrainingConfig:
         if not self.candidates and self.family is None:
             raise ValueError("candidates is empty and there is no family: give one recipe, or a family")
+        strange = sorted(name for name in self.candidates if not is_free(name))
+        if strange:
+            raise ValueError(
+                f"candidates cannot be called {strange}: give names of letters, digits, _ and -, at most 64, other "
+                "than champion, family, family-1 (and so on) and reseed, which lie beside them"
+            )
         if self.family is not None and self.family.sizes_px and max(self.family.sizes_px) != self.size_px:
             raise ValueError(
                 f"the family's largest side is {max(self.family.sizes_px)} px, size_px is {self.size_px}: images are "

@@ -8,7 +8,7 @@ search goes on: every evaluated genotype is a row on disk before the next is ask
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from components.training.families import COSTS, Family, costs_of, right_answers
 from components.training.family_fitting import train_family
 from components.training.training import FAMILY, RESEED, TrainingInputs
 from components.workloads.params import Params
-from components.workloads.targets import write_record
+from components.workloads.targets import RECORD, write_record
 
 log = logging.getLogger(__name__)
 TABLE, PICTURE = "members.parquet", "frontier.png"
@@ -66,23 +66,25 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
 
     Where the champion cannot be held as the family's form asks, that is said in a fact and there is none.
     """
+    folder = out / FAMILY
+    for stale in (TABLE, PICTURE, RECORD):  # of an earlier family, whose candidates may be others
+        (folder / stale).unlink(missing_ok=True)
     family = train_family(inputs, params.training, out=out, seed=params.seed)
     if isinstance(family, str):
         log.warning("the family is skipped: %s", family)
+        reasons = {target.name: {"reason": f"the family is skipped: {family}"} for target in params.selection.targets}
+        write_record(out, targets=reasons, costs=_recipe_costs(out, params, besides=()))
         return FamilySummary(facts={f"skipped {FAMILY}": family})
     found = _search(family, params, scratch=inputs.scratch)
     finalists, targets = _choose(found, params, has_champion=family.champion is not None)
     made = {name: family.make_candidate(name, row.genotype, out=out) for name, row in finalists.items()}
-    folder = out / FAMILY
     _write_table(folder / TABLE, family, found=found, finalists=finalists)
     pictures = [f"{FAMILY}/{TABLE}"]
     if found.rows:
         _draw(folder / PICTURE, family, found=found, finalists=finalists, params=params)
         pictures.append(f"{FAMILY}/{PICTURE}")
     costs = {name: dict(row.costs) for name, row in finalists.items()}
-    if params.selection.targets:  # a recipe's candidate may serve a target too
-        others = [path.parent for path in sorted(out.glob("*/model")) if path.parent.name not in {*costs, RESEED}]
-        costs |= {path.name: _known_costs(path / "model") for path in others}
+    costs |= _recipe_costs(out, params, besides=costs)
     write_record(out, targets=targets, costs=costs)
     return FamilySummary(
         candidates=tuple(made.values()),
@@ -91,6 +93,14 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
         facts=_facts(family, found, targets),
         pictures=tuple(pictures),
     )
+
+
+def _recipe_costs(out: Path, params: Params, *, besides: Collection[str]) -> dict[str, dict[str, float]]:
+    """The costs of the recipes' candidates, since one of them may serve a target too; none where there is no target."""
+    if not params.selection.targets:
+        return {}
+    folders = sorted(path.parent for path in out.glob("*/model"))
+    return {path.name: _known_costs(path / "model") for path in folders if path.name not in {*besides, RESEED}}
 
 
 def _known_costs(folder: Path) -> dict[str, float]:

@@ -12,10 +12,8 @@ from components.promotion.policy import ApprovalPolicy
 from components.selection.policy import Policy
 from components.selection.targets import Target
 from components.synthesis.config import SynthesisConfig
-from components.training.config import TrainingConfig
+from components.training.config import TrainingConfig, is_free
 from components.validation.config import ValidationConfig
-
-TAKEN = ("champion", "family", "reseed")  # what else lies beside the candidates
 
 
 class SelectionConfig(Section):
@@ -51,10 +49,13 @@ class Params(Section):
         names = [target.name for target in self.selection.targets]
         if names and self.training.family is None:
             raise ValueError("selection.targets are searched for in a family: add training.family, or remove them")
-        taken = {*self.training.candidates, *TAKEN}
-        strange = sorted({name for name in names if name in taken or names.count(name) > 1})
+        given = [*self.training.candidates, *names]
+        strange = sorted({name for name in names if not is_free(name) or given.count(name) > 1})
         if strange:
-            raise ValueError(f"selection.targets {strange} name a candidate or one another; choose other names")
+            raise ValueError(
+                f"selection.targets {strange} are called like a candidate, one another, or what lies beside "
+                "candidates; choose other names"
+            )
         return self
 
 

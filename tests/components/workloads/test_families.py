@@ -24,6 +24,7 @@ from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
+from components.models.costs import count_multiply_adds
 from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.prediction import predict_logits
@@ -47,6 +48,7 @@ FAMILY: dict[str, Any] = {
     "learning_rate": 0.02,
     "evaluations": 12,
 }
+STRANGE = ("family-1", "reseed", "family", "../evil", "a/b", "", ".", "a\n", "n" * 65)
 SEALED = b"whoever reads this breaks the seal"
 ROOT = Path(__file__).resolve().parents[3]
 KILLED_TRAINING = """
@@ -329,6 +331,27 @@ def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -
         training(workspace, params({"champion": "shared", "sizes_px": []}))
 
 
+def test_a_skipped_family_leaves_no_costs_of_an_earlier_one(workspace: Workspace) -> None:
+    """The recipe's candidate outgrows the target between two releases, and the second has no family."""
+    small = {"widths": [4, 8], "blocks": [1, 1], "stem_stride": 1, "epochs": 1}
+    limit = 1.05 * count_multiply_adds(build_network({"family": "convnet", "num_classes": 3, **small}), 16)
+    target = {"name": "phone", "multiply_adds": limit, "flip_limit": 1.0}
+    lenient = {"limit": 0.9, "slices": {"columns": []}, "improvement": {"rule": "non-inferior", "margin": 0.9}}
+    chosen = {"selection": {"targets": [target], "policy": lenient}}
+    raw = params({"evaluations": 2, "epochs": 1}, training={"candidates": {"plain": small}}, **chosen)
+    training(workspace, raw)
+    assert read_record(workspace.stage("training"))["costs"]["plain"]["multiply_adds"] <= limit
+    large = {**small, "widths": [8, 16]}
+    raw = params({"champion": "widened"}, training={"candidates": {"plain": large}}, **chosen)
+    report = training(workspace, raw)
+    assert "champion's side" in report.facts["skipped family"]
+    assert not (workspace.stage("training") / "family" / "members.parquet").exists()
+    unseal(workspace)
+    decided = selection(workspace, raw)
+    assert decided.facts["winner"] == "plain", "certified, and too large for the phone"
+    assert decided.facts["target phone"].startswith("none: the family is skipped")
+
+
 def test_a_champion_whose_cost_cannot_be_counted_is_refused_before_anything_is_trained(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +418,8 @@ def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Worksp
         ({"family": {"sizes_px": [8, 12]}}, "largest side is 12 px, size_px is 16"),
         ({"family": {"depths": [[1]]}}, "depths has 1 entries, 2 widths need 2"),
         ({"selection": {"targets": [{"name": "reseed"}]}}, "choose other names"),
+        ({"selection": {"targets": [{"name": "family-1"}]}}, "choose other names"),
+        *(({"training": {"candidates": {name: {}}}}, "cannot be called") for name in STRANGE),
         ({"selection": {"targets": [{"name": "a"}, {"name": "a"}]}}, "choose other names"),
         (
             {"training": {"family": None, "candidates": {"plain": {}}}, "selection": {"targets": [{"name": "a"}]}},
