@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -71,12 +72,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What all candidates are made from; `scratch` holds checkpoints and survives a kill."""
+    """What all candidates are made from; `scratch` holds checkpoints and survives a kill.
+
+    `champion_right` says which images [N] of `search` the champion has right, where a candidate is tuned by that.
+    """
 
     config: TrainingConfig
     classes: tuple[str, ...]
     data: TrainingData
     search: LabelledPixels
+    champion_right: NDArray[np.bool_] | None
     scratch: Path
 
 
@@ -232,24 +237,27 @@ def fit_options(config: TrainingConfig, recipe: Recipe | FamilyConfig, *, seed: 
 
 def _tune(network: nn.Module, job: Job, material: Material, spec: ModelSpec) -> dict[str, float]:
     """Set what is chosen on the search split after training, and say what it is."""
-    search, target = material.search, material.config.flip_target
+    if not job.recipe.is_tuned:
+        return {}
+    search, target, was_right = material.search, material.config.flip_target, material.champion_right
+    assert was_right is not None
     if isinstance(network, Merged):
-        share, bias = tune_merging(network, spec, search.pixels, search.labels, flip_target=target)
+        share, bias = tune_merging(network, spec, search, was_right, flip_target=target)
         return {"share": share, "bias": bias}
     if isinstance(network, Grown):
-        return {"threshold": tune_threshold(network, spec, search.pixels, search.labels, flip_target=target)}
-    if job.recipe.interpolate and job.champion is not None:
-        photos = material.data.photos if len(material.data.photos) else material.data.synthetic
-        coefficient = tune_coefficient(
-            network,
-            job.champion.network.state_dict(),
-            spec,
-            search=search,
-            calibration=photos.pixels,
-            flip_target=target,
-        )
-        return {"coefficient": coefficient}
-    return {}
+        return {"threshold": tune_threshold(network, spec, search, was_right, flip_target=target)}
+    assert job.champion is not None
+    photos = material.data.photos if len(material.data.photos) else material.data.synthetic
+    coefficient = tune_coefficient(
+        network,
+        job.champion.network.state_dict(),
+        spec,
+        search=search,
+        was_right=was_right,
+        calibration=photos.pixels,
+        flip_target=target,
+    )
+    return {"coefficient": coefficient}
 
 
 def _accuracy(network: nn.Module, spec: ModelSpec, images: LabelledPixels) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.core.params import Section
+from components.models.subnets import Space
 
 Treatment = Literal["plain", "contained", "merged"]
 Form = Literal["merged", "widened", "shared", "apart"]
@@ -72,6 +73,11 @@ class Recipe(Section):
         return self
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether something is chosen on the search split, by what the champion has right there."""
+        return self.treatment != "plain" or self.interpolate
+
+    @property
     def needs_champion(self) -> bool:
         """Whether there is nothing to train before the first release."""
         taught = self.distill_weight > 0 and self.teacher == "champion"
@@ -118,6 +124,18 @@ class FamilyConfig(Section):
             raise ValueError(f"champion: {self.champion} starts from the champion's weights as it is; leave start out")
         return self
 
+    def space(self, sizes_px: tuple[int, ...], *, num_classes: int) -> Space:
+        """The members of a family that is not laid around a champion; ConfigError where they do not fit together."""
+        stages = len(self.widths)
+        return Space(
+            num_classes=num_classes,
+            widths=self.widths,
+            depths=self.depths or ((1, 2),) * stages,
+            kernels=self.kernels or ((3,),) * (stages + 1),
+            sizes_px=sizes_px,
+            stem_stride=self.stem_stride,
+        )
+
     @property
     def learns_from_champion(self) -> bool:
         """Whether the champion's answers enter the loss."""
@@ -158,4 +176,11 @@ class TrainingConfig(Section):
                 f"the family's largest side is {max(self.family.sizes_px)} px, size_px is {self.size_px}: images are "
                 "decoded at size_px, so make them equal"
             )
+        if self.family is not None and self.family.champion in ("merged", "apart"):
+            self.family.space(self.family_sizes_px, num_classes=1)
         return self
+
+    @property
+    def family_sizes_px(self) -> tuple[int, ...]:
+        """The image sides that the family's members read, ascending."""
+        return tuple(sorted(self.family.sizes_px if self.family is not None else ())) or (self.size_px,)

@@ -25,15 +25,13 @@ from components.models.costs import count_multiply_adds, count_parameters
 from components.models.growth import Grown, margins
 from components.models.incumbents import as_inner
 from components.models.merging import Merged, pool
-from components.models.prediction import predict_logits
 from components.models.slicing import check_contained
 from components.models.subnets import SubnetSpec, from_genotype, largest, smallest, to_genotype
 from components.models.supernets import Supernet, extract
-from components.training.batches import LabelledPixels
 from components.training.candidates import CandidateSummary, keep_candidate
 from components.training.config import FamilyConfig, Form, Recipe, Treatment
 from components.training.latency import measure_latency
-from components.training.supernet_fitting import MemberBench, resized_pixels
+from components.training.supernet_fitting import MemberBench
 from components.training.switching import both_logits
 from components.training.training import FAMILY
 
@@ -60,7 +58,9 @@ class Family:
     """A trained family: genes by name, and for each genotype its costs, its answers and its network.
 
     `spec` is that of a network at the largest side, its architecture left out; `made_from` is a digest of all that the
-    family depends on. Answers are kept, so that asking one member with other switches is free.
+    family depends on. `champion_right` says which images [N] of the search split the champion has right, read as it
+    reads them: none where there is no champion. Answers are kept, so that asking one member with other switches is
+    free.
     """
 
     form: Form
@@ -70,11 +70,11 @@ class Family:
     seed: int
     config: FamilyConfig
     champion: LoadedModel | None
+    champion_right: NDArray[np.bool_]
     bench: MemberBench
     history: tuple[float, ...]
     _answers: dict[tuple[SubnetSpec, bool], tuple[Logits | None, Logits]] = field(default_factory=dict)
     _costs: dict[tuple[SubnetSpec, bool], dict[str, float]] = field(default_factory=dict)
-    _was_right: NDArray[np.bool_] | None = None
     _held: Logits | None = None
 
     @property
@@ -117,7 +117,7 @@ class Family:
     def reached(self, genotype: Genotype) -> tuple[float, float]:
         """Accuracy and negative-flip rate on the search split; nothing flips where there is no champion."""
         right = self.guesses(genotype) == self.bench.images.labels
-        return float(np.mean(right)), float(np.mean(self.champion_right() & ~right))
+        return float(np.mean(right)), float(np.mean(self.champion_right & ~right))
 
     def guesses(self, genotype: Genotype) -> NDArray[np.int64]:
         """The class index of each image [N] of the search split, as the released network gives it."""
@@ -134,15 +134,6 @@ class Family:
         pooled = pool(torch.from_numpy(old), torch.from_numpy(new), share).numpy()
         pooled[np.arange(len(pooled)), old.argmax(axis=1)] += np.float32(genotype["bias"])
         return np.asarray(pooled.argmax(axis=1), np.int64)
-
-    def champion_right(self) -> NDArray[np.bool_]:
-        """Which images [N] of the search split the champion has right, read as it reads them."""
-        images = self.bench.images
-        if self.champion is None:
-            return np.zeros(len(images), bool)
-        if self._was_right is None:
-            self._was_right = right_answers(self.champion, images, self.spec.classes)
-        return self._was_right
 
     def network(self, genotype: Genotype) -> tuple[nn.Module, ModelSpec]:
         """The network of a genotype, with statistics of its own, and its spec.
@@ -244,14 +235,6 @@ def costs_of(network: nn.Module, spec: ModelSpec) -> dict[str, float]:
         "parameters": float(count_parameters(network)),
         "latency_ms": 1000 * measure_latency(network, spec.size_px, repeats=_LATENCY_REPEATS),
     }
-
-
-def right_answers(model: LoadedModel, images: LabelledPixels, classes: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Which images [N], labelled by position in `classes`, a model of any classes has right, at the side it reads."""
-    pixels = resized_pixels(images.pixels, model.spec.size_px)
-    guesses = predict_logits(model.network, model.spec, pixels).argmax(axis=1)
-    onto = np.asarray(match_classes(model.spec.classes, classes).new_of_old, np.int64)
-    return np.asarray(onto[guesses] == images.labels, bool)
 
 
 def _check_held(network: nn.Module, spec: ModelSpec, champion: LoadedModel) -> None:

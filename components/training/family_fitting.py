@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from components.core.digests import digest_json, digest_tree
@@ -22,13 +23,13 @@ from components.models.inheriting import inherit
 from components.models.subnets import Space, space_around
 from components.models.supernets import Supernet, family_around, load_supernet, save_supernet
 from components.training.candidates import distance_of, fit_options
-from components.training.config import FamilyConfig, Form, Recipe, TrainingConfig
+from components.training.config import Form, Recipe, TrainingConfig
 from components.training.families import Family
 from components.training.fitting import FitSummary
 from components.training.losses import FlipConstraint
 from components.training.supernet_fitting import MemberBench, SandwichLoss, calibration_images, fit_family
 from components.training.switching import let_new_part_through
-from components.training.training import FAMILY, TrainingInputs, load_data
+from components.training.training import FAMILY, TrainingInputs, champion_right, load_data
 from components.training.treatments import Teacher, TreatedLoss
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, s
     try:
         supernet = _lay_out(form, config, champion, spec)
     except (ConfigError, DataError) as error:
-        if champion is None or (form == "apart" and config.family.start == "scratch"):
+        if champion is None:
             raise
         return f"this champion does not go into a family as 'champion: {form}' asks: {error}"
     data = data.only(config.family.use)
@@ -75,6 +76,7 @@ def train_family(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, s
         seed=seed,
         config=config.family,
         champion=champion,
+        champion_right=np.zeros(len(search), bool) if champion is None else champion_right(inputs, champion, seed=seed),
         bench=bench,
         history=tuple(card["history"]),
     )
@@ -84,13 +86,13 @@ def _lay_out(form: Form, config: TrainingConfig, champion: LoadedModel | None, s
     """The untrained family; ConfigError or DataError where this champion does not go into one of this form."""
     family = config.family
     assert family is not None
-    sizes = tuple(sorted(family.sizes_px)) or (config.size_px,)
+    sizes = config.family_sizes_px
     if champion is None or form in ("merged", "apart"):
         if champion is not None:
             match_classes(champion.spec.classes, spec.classes)
         if champion is not None and form == "merged":
             count_multiply_adds(champion.network, champion.spec.size_px)  # refused now, not once all is trained
-        supernet = Supernet(_own_space(family, sizes, num_classes=len(spec.classes)))
+        supernet = Supernet(family.space(sizes, num_classes=len(spec.classes)))
         if champion is not None and family.start == "champion":
             inherit(supernet.largest, spec, old=champion.network, old_spec=champion.spec)
         return supernet
@@ -111,23 +113,13 @@ def _lay_out(form: Form, config: TrainingConfig, champion: LoadedModel | None, s
         supernet = family_around(champion, spec, space)
         let_new_part_through(supernet.largest)  # while it learns, the new part is scored for itself
         return supernet
+    if (champion.spec.mean, champion.spec.std) != (spec.mean, spec.std):
+        raise ConfigError("the champion reads images normalised otherwise, so its weights are of no use here")
     match = match_classes(champion.spec.classes, spec.classes)
     supernet = Supernet(space)
     rows = None if match.same else list(match.new_of_old)
     supernet.share(champion.network.state_dict(), rows=rows, keep=True)
     return supernet
-
-
-def _own_space(family: FamilyConfig, sizes: tuple[int, ...], *, num_classes: int) -> Space:
-    stages = len(family.widths)
-    return Space(
-        num_classes=num_classes,
-        widths=family.widths,
-        depths=family.depths or ((1, 2),) * stages,
-        kernels=family.kernels or ((3,),) * (stages + 1),
-        sizes_px=sizes,
-        stem_stride=family.stem_stride,
-    )
 
 
 def _loss(space: Space, config: TrainingConfig, champion: LoadedModel | None, spec: ModelSpec) -> SandwichLoss:

@@ -21,6 +21,7 @@ from components.models.artefacts import ModelSpec
 from components.models.calibration import calibrate
 from components.models.prediction import normalise, predict_logits
 from components.training.batches import LabelledPixels
+from components.training.switching import most_accurate
 
 COEFFICIENTS = tuple(round(0.1 * step, 1) for step in range(11))
 NUM_FOR_NORMS = 1024
@@ -52,28 +53,26 @@ def tune_coefficient(
     spec: ModelSpec,
     *,
     search: LabelledPixels,
+    was_right: NDArray[np.bool_],
     calibration: NDArray[np.uint8],
     flip_target: float,
 ) -> float:
     """Leave in `network` the most accurate weights on the line whose flip rate on `search` is within the target.
 
-    `calibration` are uint8 training images [N, S, S, 3] for the norms. The coefficient is returned; 0 (the old
-    weights) flips nothing, so there is always an answer, and ties go to it.
+    `was_right` says which images [N] of `search` the old model has right; `calibration` are uint8 training images
+    [M, S, S, 3] for the norms. The coefficient is returned; ties go to 0, the old weights, which flip nothing at the
+    side that they read. Where all flip more than the target, the fewest do.
     """
     new = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     chosen = np.unique(np.linspace(0, len(calibration) - 1, min(NUM_FOR_NORMS, len(calibration))).astype(int))
     images = normalise(torch.from_numpy(np.array(calibration[chosen])), spec)
-    was_right: NDArray[np.bool_] | None = None
-    best, best_right, best_weights = 0.0, -1, dict(new)
+    points, weights = [], []
     for coefficient in track(COEFFICIENTS, "interpolating weights"):
         network.load_state_dict(interpolate(old, new, coefficient))
         if 0 < coefficient < 1:
             calibrate(network, images)
-        right = predict_logits(network, spec, search.pixels).argmax(axis=1) == search.labels
-        was_right = right if was_right is None else was_right
-        flips = int(np.sum(was_right & ~right))
-        if flips <= flip_target * len(right) and int(right.sum()) > best_right:
-            best, best_right = coefficient, int(right.sum())
-            best_weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.load_state_dict(best_weights)
-    return best
+        points.append(predict_logits(network, spec, search.pixels).argmax(axis=1) == search.labels)
+        weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+    best = most_accurate(np.stack(points), was_right, flip_target=flip_target)
+    network.load_state_dict(weights[best])
+    return COEFFICIENTS[best]

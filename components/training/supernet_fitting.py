@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from components.core.errors import ConfigError, DataError
-from components.datasets.decoding import fit as fit_pixels
 from components.models.artefacts import ModelSpec
 from components.models.calibration import calibrate, resized
 from components.models.prediction import normalise, predict_logits
 from components.models.subnets import Space, SubnetSpec, largest, sample_spec, smallest
 from components.models.supernets import Supernet, extract
+from components.training.answers import resized_pixels
 from components.training.batches import LabelledPixels, TrainingData
 from components.training.fitting import FitOptions, FitSummary, Loss, StatefulLoss, fit
 
 NUM_CALIBRATION = 512
+MIN_PHOTOS = 64  # statistics of fewer are too noisy to stand alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,19 +150,17 @@ def fit_family(
 
 
 def calibration_images(data: TrainingData, spec: ModelSpec, *, num: int = NUM_CALIBRATION) -> Tensor:
-    """Normalised training images [num, 3, S, S], evenly spaced over photos, or over synthetic ones without photos."""
-    source = data.photos if len(data.photos) else data.synthetic
-    if len(source) < 2:
-        raise DataError(f"calibration needs at least 2 training images, got {len(source)}")
-    chosen = np.unique(np.linspace(0, len(source) - 1, num).astype(np.int64))
-    return normalise(torch.from_numpy(np.array(source.pixels[chosen])), spec)
+    """Normalised training images [N, 3, S, S], at most `num`, evenly spaced over photos and, where these are few,
+    over synthetic images. DataError for fewer than 2 in all."""
+    few = len(data.photos) < MIN_PHOTOS
+    parts = [data.photos, *([data.synthetic] if few else [])]
+    chosen = [_spread_over(part, num) for part in parts if len(part)]
+    pixels = np.concatenate(chosen)[:num] if chosen else np.empty((0, 1, 1, 3), np.uint8)
+    if len(pixels) < 2:
+        raise DataError(f"calibration needs at least 2 training images, got {len(pixels)}")
+    return normalise(torch.from_numpy(pixels), spec)
 
 
-def resized_pixels(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Images uint8 [N, S, S, 3] at another side, resized as decoding does it."""
-    if pixels.shape[1] == size_px:
-        return pixels
-    made = np.empty((len(pixels), size_px, size_px, 3), np.uint8)
-    for index, image in enumerate(pixels):
-        made[index] = fit_pixels(np.asarray(image), size_px)
-    return made
+def _spread_over(images: LabelledPixels, num: int) -> NDArray[np.uint8]:
+    chosen = np.unique(np.linspace(0, len(images) - 1, num).astype(np.int64))
+    return np.array(images.pixels[chosen])

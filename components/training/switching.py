@@ -20,6 +20,7 @@ from components.models.artefacts import ModelSpec
 from components.models.growth import Grown, margins
 from components.models.merging import Merged, pool
 from components.models.prediction import normalise
+from components.training.batches import LabelledPixels
 
 THRESHOLDS = np.round(np.arange(1.0, -0.001, -0.01), 2)
 SHARES = tuple(round(0.1 * step, 1) for step in range(10))
@@ -37,9 +38,9 @@ class SwitchPoints:
     def most_accurate(self, *, max_flips: float) -> int:
         """The row with most right answers among those with at most `max_flips`; ties go to fewer flips.
 
-        There is always one: the last row of each share keeps the incumbent everywhere.
+        Where all flip more, as may be when the champion reads larger images, those with fewest flips are compared.
         """
-        allowed = np.flatnonzero(self.num_flips <= max_flips)
+        allowed = np.flatnonzero(self.num_flips <= max(max_flips, int(self.num_flips.min())))
         return int(allowed[np.lexsort((self.num_flips[allowed], -self.num_right[allowed]))[0]])
 
     def fewest_flips(self, *, min_right: float) -> int:
@@ -50,48 +51,62 @@ class SwitchPoints:
         return int(allowed[np.lexsort((-self.num_right[allowed], self.num_flips[allowed]))[0]])
 
 
+def most_accurate(right: NDArray[np.bool_], was_right: NDArray[np.bool_], *, flip_target: float) -> int:
+    """Of ways to answer, one a row of `right` [P, N], the most accurate with a flip rate of at most `flip_target`.
+
+    `was_right` [N] is the champion's. Ties go to the first; where all flip more, those with fewest flips are compared.
+    """
+    num_right, flips = right.sum(axis=1), (was_right & ~right).sum(axis=1)
+    allowed = flips <= max(flip_target * len(was_right), int(flips.min()))
+    return int(np.argmax(np.where(allowed, num_right, -1)))
+
+
 def tune_threshold(
-    network: Grown, spec: ModelSpec, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, flip_target: float
+    network: Grown, spec: ModelSpec, images: LabelledPixels, was_right: NDArray[np.bool_], *, flip_target: float
 ) -> float:
     """Set and return the threshold that is most accurate on these images with a flip rate of at most `flip_target`.
 
-    Threshold 1 flips nothing, so there is always an answer; ties go to the higher threshold.
+    `was_right` [N] is the champion's, at the side that it reads. Threshold 1 answers as the network's copy of it does;
+    ties go to the higher threshold.
     """
-    logits = both_logits(network, spec, pixels)
+    logits = both_logits(network, spec, images.pixels)
     old, new = (part.argmax(axis=1) for part in logits)
     margin = margins(torch.from_numpy(logits[0]), torch.from_numpy(logits[1])).numpy()
-    was_right = old == labels
-    best, best_right = 1.0, int(was_right.sum())
-    for threshold in THRESHOLDS:
-        right = np.where(margin > threshold, new, old) == labels
-        flips = int(np.sum(was_right & ~right))
-        if flips <= flip_target * len(labels) and int(right.sum()) > best_right:
-            best, best_right = float(threshold), int(right.sum())
+    answers = np.where(margin > THRESHOLDS[:, None], new, old)
+    best = float(THRESHOLDS[most_accurate(answers == images.labels, was_right, flip_target=flip_target)])
     network.threshold.fill_(best)
     return best
 
 
 def tune_merging(
-    network: Merged, spec: ModelSpec, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, flip_target: float
+    network: Merged, spec: ModelSpec, images: LabelledPixels, was_right: NDArray[np.bool_], *, flip_target: float
 ) -> tuple[float, float]:
-    """Set and return the share and the bias that are most accurate here with a flip rate of at most `flip_target`."""
-    points = switch_points(*both_logits(network, spec, pixels), labels)
-    best = points.most_accurate(max_flips=flip_target * len(labels))
+    """Set and return the share and the bias that are most accurate here with a flip rate of at most `flip_target`.
+
+    `was_right` [N] is the champion's, at the side that it reads.
+    """
+    points = switch_points(*both_logits(network, spec, images.pixels), images.labels, was_right=was_right)
+    best = points.most_accurate(max_flips=flip_target * len(images))
     network.share.fill_(float(points.share[best]))
     network.bias.fill_(float(points.bias[best]))
     return float(points.share[best]), float(points.bias[best])
 
 
 def switch_points(
-    old: NDArray[np.float32], new: NDArray[np.float32], labels: NDArray[np.int64], *, shares: Sequence[float] = SHARES
+    old: NDArray[np.float32],
+    new: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    was_right: NDArray[np.bool_],
+    shares: Sequence[float] = SHARES,
 ) -> SwitchPoints:
     """Every outcome that a bias can give, for each share, from logits [N, C] of both and class indices [N].
 
-    The pooled class replaces the incumbent's where its lead is above the bias, so that in order of falling lead each
-    outcome is a prefix, and all of them come out of one cumulative sum.
+    `was_right` [N] is the champion's. The pooled class replaces the incumbent's where its lead is above the bias, so
+    that in order of falling lead each outcome is a prefix, and all of them come out of one cumulative sum.
     """
     tensors = torch.from_numpy(old), torch.from_numpy(new)
-    parts = [_outcomes(pool(*tensors, share).numpy(), old.argmax(axis=1), labels) for share in shares]
+    parts = [_outcomes(pool(*tensors, share).numpy(), old.argmax(axis=1), labels, was_right) for share in shares]
     return SwitchPoints(
         share=np.repeat(np.asarray(shares, np.float64), [len(bias) for bias, _, _ in parts]),
         bias=np.concatenate([bias for bias, _, _ in parts]),
@@ -101,16 +116,20 @@ def switch_points(
 
 
 def _outcomes(
-    pooled: NDArray[np.float32], kept: NDArray[np.int64], labels: NDArray[np.int64]
+    pooled: NDArray[np.float32],
+    kept: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    was_right: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     rows = np.arange(len(labels))
     chosen = pooled.argmax(axis=1)
     lead = (pooled[rows, chosen] - pooled[rows, kept]).astype(np.float64)
     order = np.flatnonzero(chosen != kept)
     order = order[np.argsort(-lead[order], kind="stable")]
-    was_right = kept == labels
-    flips = np.concatenate([[0], np.cumsum(was_right[order])])
-    right = was_right.sum() + np.concatenate([[0], np.cumsum((chosen == labels)[order])]) - flips
+    kept_right = kept == labels
+    gained = (chosen == labels).astype(np.int64) - kept_right  # by taking the pooled class: 1, 0 or -1
+    right = kept_right.sum() + np.concatenate([[0], np.cumsum(gained[order])])
+    flips = np.sum(was_right & ~kept_right) - np.concatenate([[0], np.cumsum((was_right * gained)[order])])
     leads = lead[order]
     bias = np.concatenate([[2 * leads[0] + 1.0], (leads[:-1] + leads[1:]) / 2, [0.0]]) if len(leads) else np.ones(1)
     ends = np.concatenate([[True], leads[:-1] > leads[1:], [True]]) if len(leads) else np.ones(1, bool)

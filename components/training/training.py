@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.digests import digest_json, digest_tree
 from components.core.errors import ConfigError, DataError
@@ -27,6 +28,7 @@ from components.models.growth import Grown
 from components.models.identity import model_digest
 from components.models.incumbents import as_inner
 from components.models.inheriting import inherit
+from components.training.answers import right_answers
 from components.training.batches import LabelledPixels, TrainingData
 from components.training.candidates import CARD, CandidateSummary, Job, Material, make_candidate
 from components.training.config import Recipe, TrainingConfig
@@ -68,9 +70,17 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
     Candidates of an earlier release that are no longer among the recipes are removed.
     """
     data, search = load_data(inputs, config, seed=seed)
-    material = Material(config=config, classes=inputs.classes, data=data, search=search, scratch=inputs.scratch)
     champion = load_model(inputs.champion) if inputs.champion is not None else None
     jobs, skipped = _plan(inputs, config, champion, data, seed=seed)
+    tuned = champion is not None and any(job.recipe.is_tuned for job in jobs)
+    material = Material(
+        config=config,
+        classes=inputs.classes,
+        data=data,
+        search=search,
+        champion_right=champion_right(inputs, champion, seed=seed) if champion is not None and tuned else None,
+        scratch=inputs.scratch,
+    )
     made = [_finished(out / job.name, job) or make_candidate(job, material, out=out) for job in jobs]
     kept = {job.name for job in jobs} | ({FAMILY} if config.family is not None else set())
     for folder in out.glob("*/"):
@@ -111,6 +121,9 @@ def _obstacle(recipe: Recipe, inputs: TrainingInputs, champion: LoadedModel | No
         match_classes(champion.spec.classes, inputs.classes)
     except DataError as error:
         return str(error)
+    ours = ModelSpec(architecture={}, classes=inputs.classes, size_px=champion.spec.size_px)
+    if recipe.interpolate and (champion.spec.mean, champion.spec.std) != (ours.mean, ours.std):
+        return "the champion reads images normalised otherwise, so its weights are no start for this candidate's"
     if recipe.interpolate and champion.spec.classes != inputs.classes:
         return "the champion knows other classes, so no line joins its weights to this candidate's"
     if recipe.interpolate and _architecture(recipe, inputs) != champion.spec.architecture:
@@ -224,16 +237,33 @@ def _finished(folder: Path, job: Job) -> CandidateSummary | None:
 def load_data(inputs: TrainingInputs, config: TrainingConfig, *, seed: int) -> tuple[TrainingData, LabelledPixels]:
     """The training data and the search split; without photos, synthetic images held back stand in for it."""
     train, search, synthetic = (
-        _pixels(folder, inputs, config) for folder in (inputs.train, inputs.search, inputs.synthetic)
+        _pixels(folder, inputs, config.size_px) for folder in (inputs.train, inputs.search, inputs.synthetic)
     )
     if not len(train) and not len(synthetic):
         raise DataError("there is nothing to train on: no photos and no synthetic images; give --photos or --catalog")
     if not len(search):
-        held_back = np.random.default_rng(seed).random(len(synthetic)) < HELD_BACK_SHARE
+        held_back = _held_back(len(synthetic), seed)
         search, synthetic = synthetic.where(held_back), synthetic.where(~held_back)
     return TrainingData(photos=train, synthetic=synthetic, synthetic_share=config.synthetic_share), search
 
 
-def _pixels(folder: Path, inputs: TrainingInputs, config: TrainingConfig) -> LabelledPixels:
-    store = PixelStore.open(folder, size_px=config.size_px, cache=inputs.cache)
+def champion_right(inputs: TrainingInputs, champion: LoadedModel, *, seed: int) -> NDArray[np.bool_]:
+    """Which images [N] of the search split the champion has right, decoded at its own side as the gate does it.
+
+    DataError where it knows none of the classes.
+    """
+    side = champion.spec.size_px
+    search = _pixels(inputs.search, inputs, side)
+    if not len(search):
+        synthetic = _pixels(inputs.synthetic, inputs, side)
+        search = synthetic.where(_held_back(len(synthetic), seed))
+    return right_answers(champion, search, inputs.classes)
+
+
+def _held_back(num: int, seed: int) -> NDArray[np.bool_]:
+    return np.random.default_rng(seed).random(num) < HELD_BACK_SHARE
+
+
+def _pixels(folder: Path, inputs: TrainingInputs, size_px: int) -> LabelledPixels:
+    store = PixelStore.open(folder, size_px=size_px, cache=inputs.cache)
     return LabelledPixels(pixels=store.pixels, labels=store.label_indices(inputs.classes))

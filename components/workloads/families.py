@@ -23,8 +23,9 @@ from components.selection.frontier_picture import Landmarks, Spot, draw_costs, d
 from components.selection.proposals import Genotype, SearchSpace, key_of
 from components.selection.search import SearchPlan, SearchProblem, SearchRow, search
 from components.selection.targets import Target, choose, choose_all, excess
+from components.training.answers import right_answers
 from components.training.candidates import CandidateSummary
-from components.training.families import COSTS, Family, costs_of, right_answers
+from components.training.families import COSTS, Family, costs_of
 from components.training.family_fitting import train_family
 from components.training.training import FAMILY, RESEED, TrainingInputs
 from components.workloads.params import Params
@@ -256,7 +257,7 @@ def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, 
         return
     limits = {target.flip_limit for target in params.selection.targets} or {params.training.flip_target}
     landmarks = Landmarks(
-        champion_accuracy=float(np.mean(family.champion_right())),
+        champion_accuracy=float(np.mean(family.champion_right)),
         reseed_flips=_reseed_flips(path.parents[1] / RESEED / "model", family),
         flip_limit=limits.pop() if len(limits) == 1 else None,
         title=title,
@@ -269,7 +270,7 @@ def _reseed_flips(folder: Path, family: Family) -> float | None:
     if not folder.is_dir():
         return None
     right = right_answers(load_model(folder), family.bench.images, family.spec.classes)
-    return float(np.mean(family.champion_right() & ~right))
+    return float(np.mean(family.champion_right & ~right))
 
 
 def _metrics(found: _Found, finalists: Mapping[str, SearchRow]) -> dict[str, float]:

@@ -172,8 +172,9 @@ def switched(old: Trained, new: Trained, images: Images, *, floor: float) -> Rep
 
 def merged(old: Trained, new: Trained, images: Images, *, floor: float) -> Reply:
     """Both networks' weighted evidence with a head start for the champion's class, both tuned on search."""
-    points = switch_points(old.search, new.search, images.search.labels)
-    best = points.fewest_flips(min_right=floor * len(images.search.labels))
+    labels = images.search.labels
+    points = switch_points(old.search, new.search, labels, was_right=old.search.argmax(axis=1) == labels)
+    best = points.fewest_flips(min_right=floor * len(labels))
     share, bias = float(points.share[best]), float(points.bias[best])
     return Reply(
         search=merge(old.search, new.search, share=share, bias=bias),

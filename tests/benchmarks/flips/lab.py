@@ -272,4 +272,12 @@ def _move_back(network: nn.Module, spec: ModelSpec, order: Order, images: Images
     assert order.champion is not None
     old = order.champion.network()[0].state_dict()
     flips = float(order.recipe.flip_limit or 0.02)
-    tune_coefficient(network, old, spec, search=images.search, calibration=images.train.pixels, flip_target=flips)
+    tune_coefficient(
+        network,
+        old,
+        spec,
+        search=images.search,
+        was_right=order.champion.search.argmax(axis=1) == images.search.labels,
+        calibration=images.train.pixels,
+        flip_target=flips,
+    )

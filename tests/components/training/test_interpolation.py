@@ -47,7 +47,13 @@ def test_tuned_coefficient_keeps_to_its_target(target: float) -> None:
     old, new, images = network(0), network(1), search()
     was_right = predict_logits(old, SPEC, images.pixels).argmax(1) == images.labels
     coefficient = tune_coefficient(
-        new, old.state_dict(), SPEC, search=images, calibration=images.pixels, flip_target=target
+        new,
+        old.state_dict(),
+        SPEC,
+        search=images,
+        was_right=was_right,
+        calibration=images.pixels,
+        flip_target=target,
     )
     right = predict_logits(new, SPEC, images.pixels).argmax(1) == images.labels
     assert 0 <= coefficient <= 1
@@ -59,5 +65,15 @@ def test_where_the_new_is_no_better_the_old_weights_stay() -> None:
     old = network(0)
     new = network(0)
     images = search()
-    assert tune_coefficient(new, old.state_dict(), SPEC, search=images, calibration=images.pixels, flip_target=1) == 0
+    was_right = predict_logits(old, SPEC, images.pixels).argmax(1) == images.labels
+    coefficient = tune_coefficient(
+        new,
+        old.state_dict(),
+        SPEC,
+        search=images,
+        was_right=was_right,
+        calibration=images.pixels,
+        flip_target=1,
+    )
+    assert coefficient == 0
     assert all(torch.equal(a, b) for a, b in zip(old.state_dict().values(), new.state_dict().values(), strict=True))

@@ -10,10 +10,13 @@ from torch.nn import functional as F
 
 from components.core.errors import ConfigError, DataError
 from components.models.artefacts import LoadedModel, ModelSpec
+from components.models.calibration import resized
 from components.models.families import build_network
+from components.models.prediction import normalise
 from components.models.slicing import check_contained
 from components.models.subnets import (
     Space,
+    SubnetSpec,
     architecture_of,
     enumerate_specs,
     largest,
@@ -21,14 +24,15 @@ from components.models.subnets import (
     space_around,
 )
 from components.models.supernets import Supernet, family_around
+from components.training.answers import resized_pixels
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.fitting import FitOptions, FitSummary
 from components.training.supernet_fitting import (
+    MIN_PHOTOS,
     MemberBench,
     SandwichLoss,
     calibration_images,
     fit_family,
-    resized_pixels,
 )
 
 SPACE = Space(
@@ -127,12 +131,48 @@ def test_the_others_learn_from_the_largest_and_not_from_the_labels() -> None:
     assert head[:, 8:].abs().sum() == 0, "the largest one's probabilities are targets, not trained by the others"  # type: ignore[index]
 
 
+@pytest.mark.parametrize("num_random", [0, 1, 3])
+def test_each_step_asks_the_ends_and_as_many_drawn_members_as_are_asked_for(
+    num_random: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[SubnetSpec | None] = []
+    real = Supernet.trained_logits
+
+    def noting(self: Supernet, x: Tensor, spec: SubnetSpec | None = None) -> Tensor:
+        asked.append(spec)
+        return real(self, x, spec)
+
+    monkeypatch.setattr(Supernet, "trained_logits", noting)
+    family = Supernet(SPACE).train()
+    loss = SandwichLoss(space=SPACE, first=lambda network, x, _: network(x).square().mean(), num_random=num_random)
+    for seed in range(12):
+        torch.manual_seed(seed)
+        loss(family, torch.randn(2, 3, 12, 12), torch.zeros(2, 2))
+    steps = [asked[start : start + 2 + num_random] for start in range(0, len(asked), 2 + num_random)]
+    assert len(steps) == 12 and {tuple(step[:2]) for step in steps} == {(None, smallest(SPACE))}
+    others = {spec for step in steps for spec in step[2:]}
+    assert len(others) >= min(4, 12 * num_random), "drawn anew in each step"
+
+
+def test_a_members_statistics_are_those_of_its_own_slice() -> None:
+    """The running statistics of training are the largest member's alone; a slice of them fits no other."""
+    torch.manual_seed(0)
+    member, _ = bench().member(Supernet(SPACE), smallest(SPACE))
+    seen: list[Tensor] = []
+    stem = member.stem  # type: ignore[union-attr]
+    stem[0].register_forward_hook(lambda *call: seen.append(call[2].detach()))  # type: ignore[index,union-attr,operator]
+    member(resized(bench().calibration, smallest(SPACE).size_px))
+    norm = next(layer for layer in stem if isinstance(layer, nn.BatchNorm2d))  # type: ignore[union-attr]
+    assert torch.allclose(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), atol=1e-5)  # type: ignore[arg-type]
+
+
 def test_a_family_of_one_member_is_a_plain_fit(tmp_path: Path) -> None:
     only = Space(num_classes=2, widths=((4,), (8,)), depths=((1,), (1,)), kernels=((3,),) * 3, sizes_px=(12,))
     family, _ = fitted(tmp_path / "c", supernet=Supernet(only), epochs=1)
     loss = SandwichLoss(space=only, first=lambda network, x, _: network(x).square().mean())
     images = torch.randn(4, 3, 12, 12)
-    assert loss(family, images, torch.zeros(4, 2)).item() == family(images).square().mean().item()
+    found = loss(family, images, torch.zeros(4, 2)).item()
+    assert found == pytest.approx(family(images).square().mean().item(), rel=1e-5)
 
 
 def test_a_family_around_an_incumbent_leaves_it_whole(tmp_path: Path) -> None:
@@ -170,6 +210,18 @@ def test_calibration_needs_images() -> None:
     with pytest.raises(DataError, match="at least 2"):
         calibration_images(nothing, SPEC)
     assert calibration_images(DATA, SPEC, num=1000).shape == (48, 3, 12, 12), "each image once"
+
+
+def test_few_photos_are_calibrated_on_together_with_synthetic_images() -> None:
+    made = drawn(200, seed=3)
+    for num_photos, wanted in ((0, 32), (1, 32), (MIN_PHOTOS - 1, 32), (MIN_PHOTOS, 32)):
+        data = TrainingData(photos=drawn(num_photos), synthetic=made, synthetic_share=0.2)
+        images = calibration_images(data, SPEC, num=32)
+        assert len(images) == wanted
+    one = TrainingData(photos=drawn(1), synthetic=made, synthetic_share=0.2)
+    photo = normalise(torch.from_numpy(np.array(one.photos.pixels)), SPEC)
+    calibrated = calibration_images(one, SPEC, num=32)
+    assert torch.equal(calibrated[:1], photo) and len(calibrated) == 32
 
 
 def test_smaller_copies_are_those_of_decoding() -> None:

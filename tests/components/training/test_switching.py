@@ -11,7 +11,14 @@ from components.models.families import build_network
 from components.models.growth import Grown
 from components.models.merging import Merged, pool
 from components.models.prediction import predict_logits
-from components.training.switching import let_new_part_through, switch_points, tune_merging, tune_threshold
+from components.training.batches import LabelledPixels
+from components.training.switching import (
+    let_new_part_through,
+    most_accurate,
+    switch_points,
+    tune_merging,
+    tune_threshold,
+)
 
 SMALL = {"family": "convnet", "num_classes": 2, "widths": [4], "blocks": [1], "stem_stride": 2}
 LARGE = {"family": "grown", "inner": SMALL, "outer": SMALL}
@@ -36,7 +43,8 @@ def test_tuned_threshold_is_the_best_within_its_target(seed: int, target: float)
     pixels = rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
     labels = rng.integers(0, 2, 30)
     was_right = predict_logits(network.inner, SPEC, pixels).argmax(1) == labels
-    threshold = tune_threshold(network, SPEC, pixels, labels, flip_target=target)
+    images = LabelledPixels(pixels=pixels, labels=labels)
+    threshold = tune_threshold(network, SPEC, images, was_right, flip_target=target)
     right = predict_logits(network, SPEC, pixels).argmax(1) == labels
     assert np.sum(was_right & ~right) <= target * 30
     assert right.sum() >= was_right.sum(), "threshold 1 is always allowed, so it cannot get worse"
@@ -52,7 +60,8 @@ def test_tuned_merging_is_the_best_within_its_target(seed: int, target: float) -
     pixels = rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
     labels = rng.integers(0, 2, 30)
     was_right = predict_logits(network.inner, SPEC, pixels).argmax(1) == labels
-    share, bias = tune_merging(network, SPEC, pixels, labels, flip_target=target)
+    images = LabelledPixels(pixels=pixels, labels=labels)
+    share, bias = tune_merging(network, SPEC, images, was_right, flip_target=target)
     right = predict_logits(network, SPEC, pixels).argmax(1) == labels
     assert np.sum(was_right & ~right) <= target * 30
     assert right.sum() >= was_right.sum(), "the incumbent everywhere is always among the points"
@@ -60,28 +69,30 @@ def test_tuned_merging_is_the_best_within_its_target(seed: int, target: float) -
 
 
 @settings(max_examples=40)
-@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.3, 0.7]))
-def test_every_point_is_what_its_bias_gives(seed: int, share: float) -> None:
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.3, 0.7]), same_side=st.booleans())
+def test_every_point_is_what_its_bias_gives(seed: int, share: float, same_side: bool) -> None:
+    """Flips are counted against the champion at its own side, where it may answer otherwise than the copy within."""
     rng = np.random.default_rng(seed)
     old, new = (rng.normal(0, 2, (25, 4)).astype(np.float32) for _ in range(2))
     labels = rng.integers(0, 4, 25)
-    points = switch_points(old, new, labels, shares=(share,))
     kept = old.argmax(1)
+    was_right = kept == labels if same_side else rng.random(25) < 0.5
+    points = switch_points(old, new, labels, was_right=was_right, shares=(share,))
     pooled = pool(torch.from_numpy(old), torch.from_numpy(new), share).numpy().astype(np.float64)
     for bias, num_right, num_flips in zip(points.bias, points.num_right, points.num_flips, strict=True):
         biased = pooled.copy()
         biased[np.arange(25), kept] += bias
         right = biased.argmax(1) == labels
-        assert (right.sum(), ((kept == labels) & ~right).sum()) == (num_right, num_flips)
-    flips = [int(((kept == labels) & ~(pooled.argmax(1) == labels)).sum())]
-    assert points.num_flips[0] == 0 and points.num_flips[-1] == flips[0], "from the incumbent to the plain pool"
+        assert (right.sum(), (was_right & ~right).sum()) == (num_right, num_flips)
+    ends = [int((was_right & (answers != labels)).sum()) for answers in (kept, pooled.argmax(1))]
+    assert [points.num_flips[0], points.num_flips[-1]] == ends, "from the incumbent to the plain pool"
 
 
 def test_choices_among_points() -> None:
     old = np.array([[2, 0], [2, 0], [2, 0], [2, 0]], np.float32)
     new = np.array([[0, 9], [0, 7], [0, 5], [0, 3]], np.float32)
     labels = np.array([1, 0, 1, 1])  # leads fall 9, 7, 5, 3: gain, flip, gain, gain
-    points = switch_points(old, new, labels, shares=(0.0,))
+    points = switch_points(old, new, labels, was_right=labels == 0, shares=(0.0,))
     assert list(points.num_right) == [1, 2, 1, 2, 3] and list(points.num_flips) == [0, 0, 1, 1, 1]
     assert points.most_accurate(max_flips=0) == 1
     assert points.most_accurate(max_flips=4) == 4
@@ -90,9 +101,23 @@ def test_choices_among_points() -> None:
     assert points.fewest_flips(min_right=99) == 4, "out of reach: the most accurate"
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), target=st.floats(0.0, 1.0))
+def test_the_most_accurate_way_is_within_the_target_or_flips_fewest(seed: int, target: float) -> None:
+    rng = np.random.default_rng(seed)
+    right, was_right = rng.random((6, 20)) < 0.6, rng.random(20) < 0.6
+    flips = [int((was_right & ~row).sum()) for row in right]
+    best = most_accurate(right, was_right, flip_target=target)
+    limit = max(target * 20, min(flips))
+    assert flips[best] <= limit
+    rivals = [index for index in range(6) if flips[index] <= limit]
+    assert right[best].sum() == max(right[index].sum() for index in rivals)
+    assert best == min(index for index in rivals if right[index].sum() == right[best].sum()), "ties go to the first"
+
+
 def test_identical_networks_leave_nothing_to_switch() -> None:
     same = np.array([[1, 0], [0, 1]], np.float32)
-    points = switch_points(same, same, np.array([0, 0]), shares=(0.0, 0.5))
+    points = switch_points(same, same, np.array([0, 0]), was_right=np.array([True, False]), shares=(0.0, 0.5))
     assert list(points.num_flips) == [0, 0] and list(points.num_right) == [1, 1]
 
 

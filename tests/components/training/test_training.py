@@ -85,7 +85,7 @@ def test_every_treatment_makes_a_model_within_its_flip_target(photos: Path, cham
         "contained": Recipe(**NET, treatment="contained", distill_weight=0.2, flip_limit=0.05),
         "merged": Recipe(**NET, treatment="merged", distill_weight=0.2, distill_form="inhibition"),
         "started": Recipe(**{**CHAMPION_NET, "widths": (6,)}, start="champion"),
-        "started within": Recipe(**{**CHAMPION_NET, "widths": (6,)}, start="champion", treatment="merged"),
+        "started-within": Recipe(**{**CHAMPION_NET, "widths": (6,)}, start="champion", treatment="merged"),
     }
     summary = run(photos, recipes, champion=champion)
     assert not summary.skipped

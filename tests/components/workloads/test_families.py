@@ -31,13 +31,16 @@ from components.models.prediction import predict_logits
 from components.models.slicing import check_contained
 from components.selection.ledger import Ledger
 from components.training import fitting
+from components.training.answers import right_answers
+from components.training.batches import LabelledPixels
 from components.training.families import Family
+from components.training.switching import THRESHOLDS
 from components.workloads import families
 from components.workloads.incumbents import INCUMBENT, take_in_incumbent
 from components.workloads.params import Params
 from components.workloads.products import selection, training
 from components.workloads.targets import read_record
-from tests.flows.drawn import PRODUCTS, lay_out_splits, pin_champion
+from tests.flows.drawn import PRODUCTS, draw_striped, lay_out_splits, pin_champion
 
 FAMILY: dict[str, Any] = {
     "widths": [[4, 8], [8, 12]],
@@ -57,6 +60,8 @@ from pathlib import Path
 import torch
 from components.core.workspace import Workspace
 from components.training import fitting
+from components.training.answers import right_answers
+from components.training.batches import LabelledPixels
 from components.workloads import families, products
 
 def dying(real, tell, at):
@@ -320,6 +325,43 @@ def test_a_family_may_begin_as_the_champions_function(workspace: Workspace) -> N
         training(workspace, params({**still, "start": "champion", "widths": [[2], [8, 12]], "depths": [[1], [1]]}))
 
 
+def test_flips_are_counted_against_a_champion_that_reads_larger_images_as_it_reads_them(tmp_path: Path) -> None:
+    """The copy within reads small images made large again and knows nothing; customers and the gate have the real one.
+
+    What search foresees must be what the gate counts, for a family's members and for what is tuned in a candidate.
+    """
+    workspace = Workspace(root=tmp_path / "workspace", home=tmp_path / "home")
+    lay_out_splits(workspace, draw=draw_striped)
+    recipe = {"widths": [4, 8], "blocks": [1, 1], "stem_stride": 1, "epochs": 5, "learning_rate": 0.02}
+    plain = {"size_px": 32, "zoom": 1.0, "turn_deg": 0, "candidates": {"plain": recipe}, "family": None}
+    training(workspace, params(training=plain))
+    pin_champion(workspace, workspace.stage("training") / "plain" / "model")
+    champion = load_model(workspace.baseline / "model")
+    store = PixelStore.open(workspace.stage("validation") / "photos" / "search", size_px=16, cache=workspace.cache)
+    small = LabelledPixels(pixels=store.pixels, labels=store.label_indices(tuple(PRODUCTS)))
+    was_right = right_on_search(workspace, champion)
+    within = right_answers(champion, small, tuple(PRODUCTS))
+    assert was_right.mean() - within.mean() > 0.2, "else there is nothing to tell apart"
+    smaller = {"size_px": 16, "flip_target": 0.4, "candidates": {"contained": {**recipe, "treatment": "contained"}}}
+    report = training(workspace, params({"sizes_px": [16], "epochs": 1, "evaluations": 4}, training=smaller))
+    selection(workspace, params())
+    foreseen = {row["candidate"]: row["negative_flip_rate"] for row in table(workspace).to_pylist() if row["candidate"]}
+    for name, expected in foreseen.items():
+        counts = read_json(workspace.stage("selection") / f"{name}.decision.json")["counts"]
+        assert counts["negative_flips"] / counts["n"] == pytest.approx(expected)
+    assert report.children.keys() == {"contained", *foreseen}
+    contained = load_model(workspace.stage("training") / "contained" / "model")
+    chosen, reached = contained.network.threshold.item(), {}  # type: ignore[union-attr,operator]
+    for threshold in THRESHOLDS:
+        contained.network.threshold.fill_(threshold)  # type: ignore[union-attr,operator]
+        is_right = right_on_search(workspace, contained)
+        reached[float(threshold)] = int((was_right & ~is_right).sum()), int(is_right.sum())
+    allowed = max(0.4 * len(small), min(flips for flips, _ in reached.values()))
+    best = max(right for flips, right in reached.values() if flips <= allowed)
+    flips, right = reached[round(chosen, 2)]
+    assert flips <= allowed and right == best
+
+
 def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -> None:
     with pytest.raises(DataError, match=r"no candidate: .*reads images of the champion's side"):
         training(workspace, params({"champion": "widened"}))
@@ -417,6 +459,9 @@ def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Worksp
         ({"training": {"family": None}}, "candidates is empty"),
         ({"family": {"sizes_px": [8, 12]}}, "largest side is 12 px, size_px is 16"),
         ({"family": {"depths": [[1]]}}, "depths has 1 entries, 2 widths need 2"),
+        ({"family": {"kernels": [[2, 4], [3], [3]]}}, "must be odd"),
+        ({"family": {"widths": [[8, 4], [8, 12]]}}, "ascending"),
+        ({"family": {"sizes_px": [15, 16]}}, r"\[15\] do not divide by 2"),
         ({"selection": {"targets": [{"name": "reseed"}]}}, "choose other names"),
         ({"selection": {"targets": [{"name": "family-1"}]}}, "choose other names"),
         *(({"training": {"candidates": {name: {}}}}, "cannot be called") for name in STRANGE),
