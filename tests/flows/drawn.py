@@ -92,6 +92,7 @@ def lay_out_splits(
     num_search: int = 90,
     num_certify: int = 150,
     signal: int = 30,
+    num_classes: int = 3,
     draw: Callable[..., NDArray[np.int64]] = draw_tinted,
 ) -> None:
     """Validated splits of drawn noise and an empty synthesis, as if the stages before training had run.
@@ -106,9 +107,9 @@ def lay_out_splits(
                 pixels = draw(index, rng, signal=signal)
                 file = io.BytesIO()
                 Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
-                label, data = list(PRODUCTS)[index % 3], file.getvalue()
+                label, data = list(PRODUCTS)[index % num_classes], file.getvalue()
                 writer.write({"sample_id": sample_id(data), "image": {"bytes": data, "path": None}, "label": label})
-    write_json(folder / "classes.json", list(PRODUCTS))
+    write_json(folder / "classes.json", list(PRODUCTS)[:num_classes])
     for empty in (workspace.stage("synthesis"), workspace.replay):
         with ManifestWriter(empty):
             pass

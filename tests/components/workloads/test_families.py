@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,12 @@ def table(workspace: Workspace) -> pa.Table:
 
 
 def right_on_search(workspace: Workspace, model: LoadedModel) -> NDArray[np.bool_]:
-    """What a model has right, decoded anew at the side that it reads."""
+    """What a model has right, by the names of its classes, decoded anew at the side that it reads."""
     folder = workspace.stage("validation") / "photos" / "search"
     store = PixelStore.open(folder, size_px=model.spec.size_px, cache=workspace.cache)
     guesses = predict_logits(model.network, model.spec, store.pixels).argmax(axis=1)
-    return np.asarray(guesses == store.label_indices(tuple(PRODUCTS)))
+    labels = store.label_indices(tuple(PRODUCTS))
+    return np.asarray(np.array(model.spec.classes)[guesses] == np.array(list(PRODUCTS))[labels])
 
 
 def unseal(workspace: Workspace) -> None:
@@ -360,6 +362,63 @@ def test_flips_are_counted_against_a_champion_that_reads_larger_images_as_it_rea
     best = max(right for flips, right in reached.values() if flips <= allowed)
     flips, right = reached[round(chosen, 2)]
     assert flips <= allowed and right == best
+
+
+@pytest.mark.parametrize("form", ["merged", "widened", "shared", "apart"])
+def test_class_sets_may_differ_between_a_champion_and_the_family(workspace: Workspace, form: str) -> None:
+    """The champion knows a class that is gone, and not all of ours, in another order; flips are counted by name."""
+    model = load_model(workspace.baseline / "model")
+    shutil.rmtree(workspace.baseline / "model")
+    renamed = replace(model.spec, classes=("box", "gone", "ball"))
+    save_model(workspace.root / "theirs", model.network, renamed)
+    pin_champion(workspace, workspace.root / "theirs")
+    report = training(workspace, params({"champion": form, "epochs": 1, "evaluations": 2, "sizes_px": []}))
+    unseal(workspace)
+    selection(workspace, params())
+    was_right = right_on_search(workspace, load_model(workspace.baseline / "model"))
+    rows = {row["candidate"]: row for row in table(workspace).to_pylist()}
+    assert report.children and 0 < was_right.mean() < 1
+    for name in report.children:
+        right = right_on_search(workspace, load_model(workspace.stage("training") / name / "model"))
+        counts = read_json(workspace.stage("selection") / f"{name}.decision.json")["counts"]
+        assert counts["negative_flips"] == (was_right & ~right).sum()
+        assert counts["negative_flips"] / counts["n"] == pytest.approx(rows[name]["negative_flip_rate"])
+
+
+def test_champions_that_are_always_right_or_always_wrong(tmp_path: Path) -> None:
+    workspace = Workspace(root=tmp_path / "workspace", home=tmp_path / "home")
+    lay_out_splits(workspace, signal=65)
+    recipe = {"widths": [4, 8], "blocks": [1, 1], "stem_stride": 1, "epochs": 12, "learning_rate": 0.02}
+    training(workspace, params(training={"candidates": {"plain": recipe}, "family": None}))
+    model = load_model(workspace.stage("training") / "plain" / "model")
+    assert right_on_search(workspace, model).all()
+    turned = ("box", "can", "ball")
+    for classes in (tuple(PRODUCTS), turned):
+        save_model(workspace.root / "champion", model.network, replace(model.spec, classes=classes))
+        pin_champion(workspace, workspace.root / "champion")
+        shutil.rmtree(workspace.root / "champion")
+        raw = params({"champion": "apart", "epochs": 1, "evaluations": 4, "learning_rate": 1e-5})
+        report = training(workspace, raw)
+        for row in table(workspace).to_pylist():
+            errors = 1 - row["accuracy"]
+            assert errors > 0
+            assert row["negative_flip_rate"] == (0 if classes == turned else pytest.approx(errors))
+        selection(workspace, raw)
+        for name in report.children:
+            counts = read_json(workspace.stage("selection") / f"{name}.decision.json")["counts"]
+            assert counts["n_old_right"] == (0 if classes == turned else counts["n"])
+
+
+def test_a_family_of_one_class_around_a_champion_of_three(tmp_path: Path, drawn: Workspace) -> None:
+    workspace = Workspace(root=tmp_path / "workspace", home=tmp_path / "home")
+    lay_out_splits(workspace, num_classes=1)
+    pin_champion(workspace, drawn.baseline / "model")
+    raw = params({"epochs": 1, "evaluations": 4, "candidates": 1})
+    (name,) = training(workspace, raw).children
+    assert table(workspace)["accuracy"].to_pylist() == [1.0] * table(workspace).num_rows, "there is no other answer"
+    selection(workspace, raw)
+    counts = read_json(workspace.stage("selection") / f"{name}.decision.json")["counts"]
+    assert counts["negative_flips"] == 0 < counts["n_old_right"] < counts["n"]
 
 
 def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -> None:
