@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def count_multiply_adds(network: nn.Module, size_px: int) -> int:
     programs = [part for part in network.modules() if isinstance(part, OnnxNetwork)]
     hooks = [part.register_forward_hook(counter.see_program) for part in programs]
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), _plain_attention(), counter:
             network(torch.zeros(1, 3, size_px, size_px))
     finally:
         for hook in hooks:
@@ -50,6 +51,17 @@ def count_parameters(network: nn.Module) -> int:
         elif isinstance(part, ExportedNetwork):
             held += sum(tensor.numel() for tensor in part.buffers() if tensor.is_floating_point())
     return held
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Lets attention run as matrix products: torch's fast path is one operator, which hides them."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ from components.models.onnx_networks import OnnxNetwork, read_onnx
 CONVNET = {"family": "convnet", "num_classes": 3, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 2}
 SIDE = 16
 BY_HAND = 512 * 27 + 512 * 16 + 1024 * 8 + 2 * 64 * 64 * 16 + 1024 * 3  # down, up, grouped, both products, head
+ATTENTION = 4 * 8 * 24 + 2 * 4 * 4 * 8 + 4 * 8 * 8  # into queries, keys, values; both products of 4 words; out
 
 
 class Mixed(nn.Module):
@@ -39,6 +40,22 @@ class Mixed(nn.Module):
         mixed = torch.softmax(words @ words.transpose(1, 2), dim=2) @ words
         logits: Tensor = self.head(mixed.flatten(1))
         return logits
+
+
+class Attentive(nn.Module):
+    """Four words of eight numbers, which attend to one another in two heads and then in an encoder's layer."""
+
+    def __init__(self, *, need_weights: bool) -> None:
+        super().__init__()
+        self.words = nn.Conv2d(3, 8, SIDE // 2, SIDE // 2)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.need_weights = need_weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = self.words(x).flatten(2).transpose(1, 2)
+        mixed: Tensor = self.layer(self.attention(words, words, words, need_weights=self.need_weights)[0])
+        return mixed.flatten(1)
 
 
 def as_onnx(network: nn.Module, folder: Path, *, batch: int | None = None) -> OnnxNetwork:
@@ -86,6 +103,18 @@ def of_nodes(*nodes: tuple[str, list[str], str], domain: str = "") -> OnnxNetwor
 
 def test_torch_is_counted_as_by_hand() -> None:
     assert count_multiply_adds(Mixed(), SIDE) == BY_HAND
+
+
+@pytest.mark.parametrize("need_weights", [True, False])  # two products, or one operator for both
+@pytest.mark.parametrize("fast", [True, False])
+def test_attention_hides_nothing(need_weights: bool, fast: bool) -> None:
+    torch.backends.mha.set_fastpath_enabled(fast)
+    try:
+        counted = count_multiply_adds(Attentive(need_weights=need_weights), SIDE)
+        assert torch.backends.mha.get_fastpath_enabled() is fast, "counting leaves the fast path as it was"
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    assert counted == 4 * 8 * 3 * 64 + ATTENTION + ATTENTION + 2 * 4 * 8 * 16  # words, attention twice, feed-forward
 
 
 def test_onnx_costs_what_the_same_network_costs_in_torch(tmp_path: Path) -> None:
