@@ -38,7 +38,7 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.register_buffer("program", torch.zeros(num_bytes, dtype=torch.uint8))
         self._batch = batch
-        self._session: InferenceSession | None = None
+        self._session: tuple[int, InferenceSession] | None = None  # with its number of threads
         self._counted: dict[tuple[int, ...], int] = {}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,11 +46,17 @@ class OnnxNetwork(nn.Module):
         return in_batches(self._run, x.detach().float(), batch=self._batch).to(x.device)
 
     def _run(self, x: Tensor) -> Tensor:
-        if self._session is None:
-            self._session = open_session(self.program.cpu().numpy().tobytes())
-        name = self._session.get_inputs()[0].name
-        (logits,) = self._session.run(None, {name: np.ascontiguousarray(x.cpu().numpy())})
+        session = self._opened()
+        name = session.get_inputs()[0].name
+        (logits,) = session.run(None, {name: np.ascontiguousarray(x.cpu().numpy())})
         return torch.from_numpy(np.array(logits, np.float32))
+
+    def _opened(self) -> InferenceSession:
+        """A session on torch's present number of threads, which is fixed when a session is opened."""
+        threads, held = torch.get_num_threads(), self._session
+        if held is None or held[0] != threads:
+            self._session = held = threads, open_session(self.program.cpu().numpy().tobytes())
+        return held[1]
 
     def multiply_adds(self, shape: Sequence[int]) -> int:
         """What images of `shape` [N, 3, S, S] cost, whole batches where the program was exported for a fixed one.
@@ -163,7 +169,7 @@ def _multiply_adds(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> in
 
 
 def open_session(data: bytes) -> InferenceSession:
-    """A session on the CPU with torch's number of threads; UnavailableError without onnxruntime."""
+    """A session on the CPU with torch's present number of threads; UnavailableError without onnxruntime."""
     try:
         import onnxruntime
     except ImportError as error:
