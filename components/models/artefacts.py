@@ -5,6 +5,7 @@ Never a pickle. The model's digest covers both files, so that one changed weight
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from components.models.families import build_network
 from components.models.identity import CARD, WEIGHTS, model_digest
 
 SCHEMA_VERSION = 1
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +34,8 @@ class ModelSpec:
     architecture: Mapping[str, Any]
     classes: tuple[str, ...]
     size_px: int
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -67,18 +69,33 @@ def read_spec(folder: Path) -> ModelSpec:
     card = read_json(folder / CARD)
     if card.get("schema") != SCHEMA_VERSION:
         raise DataError(f"{folder / CARD}: schema {card.get('schema')!r}, this version reads {SCHEMA_VERSION}")
+    mean, std = read_normalisation(card.get("input"), folder / CARD)
     try:
-        image = card["input"]
         return ModelSpec(
             architecture=card["architecture"],
             classes=tuple(card["classes"]),
-            size_px=int(image["size_px"]),
-            mean=tuple(image["mean"]),
-            std=tuple(image["std"]),
+            size_px=int(card["input"]["size_px"]),
+            mean=mean,
+            std=std,
             recipe=card.get("recipe", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder / CARD}: field {error} is missing or malformed") from error
+
+
+def read_normalisation(image: object, path: Path) -> tuple[Triple, Triple]:
+    """The `mean` and `std` of a card's `input`, per channel on the scale 0..1.
+
+    DataError names the card and the field where one is not three finite numbers, or not on that scale.
+    """
+    given = image if isinstance(image, Mapping) else {}
+    mean, std = (_triple(given.get(field), f"{path}: input.{field}") for field in ("mean", "std"))
+    if min(std) <= 0 or max(map(abs, mean)) > 1.5:
+        raise DataError(
+            f"{path}: input.mean {mean} and input.std {std} must be on the scale 0..1, std above 0; "
+            "divide values of 0..255 by 255"
+        )
+    return mean, std
 
 
 def load_model(folder: Path, *, digest: str | None = None) -> LoadedModel:
@@ -93,3 +110,15 @@ def load_model(folder: Path, *, digest: str | None = None) -> LoadedModel:
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{folder / WEIGHTS} does not fit its architecture: {error}") from error
     return LoadedModel(network=network.eval(), spec=spec, digest=found)
+
+
+def _triple(values: object, name: str) -> Triple:
+    numbers = values if isinstance(values, list) else []
+    good = [v for v in numbers if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+    if len(numbers) != 3 or len(good) != 3:
+        raise DataError(
+            f"{name} is {values!r}, expected three finite numbers on the scale 0..1, one a channel; "
+            "put in those that the network was trained with"
+        )
+    first, second, third = map(float, good)
+    return first, second, third

@@ -28,7 +28,7 @@ from components.core.digests import digest_file, digest_json
 from components.core.errors import ConfigError, DataError, SourceError
 from components.core.files import read_json
 from components.models.adapters import Adapted
-from components.models.artefacts import LoadedModel, ModelSpec, load_model
+from components.models.artefacts import LoadedModel, ModelSpec, load_model, read_normalisation
 from components.models.classes import match_classes
 from components.models.export_archives import read_exported
 from components.models.families import Architecture, build_network
@@ -206,22 +206,10 @@ def _spec(card: Mapping[str, Any], path: Path) -> ModelSpec:
     ):
         if value not in allowed:
             raise DataError(f"{path}: {field} is {value!r}, allowed: {', '.join(allowed)}")
-    mean, std = _triple(image, "mean", path), _triple(image, "std", path)
-    if min(std) <= 0 or max(map(abs, mean)) > 1.5:
-        raise DataError(
-            f"{path}: mean {mean} and std {std} must be on the scale 0..1, std above 0; divide values of 0..255 by 255"
-        )
+    mean, std = read_normalisation(image, path)
     if order == "bgr":
         mean, std = mean[::-1], std[::-1]
     return ModelSpec(architecture={}, classes=tuple(classes or ()), size_px=size, mean=mean, std=std)
-
-
-def _triple(image: Mapping[str, Any], field: str, path: Path) -> tuple[float, float, float]:
-    values = image.get(field)
-    if not isinstance(values, list) or len(values) != 3 or not all(isinstance(v, int | float) for v in values):
-        raise DataError(f"{path}: input.{field} is {values!r}, expected three numbers, one a channel")
-    first, second, third = (float(value) for value in values)
-    return first, second, third
 
 
 def _check_fields(given: Mapping[str, Any], known: set[str], path: Path, *, where: str) -> None:

@@ -74,6 +74,24 @@ def test_missing_file_and_foreign_schema_are_named(folder: Path) -> None:
         load_model(folder)
 
 
+@pytest.mark.parametrize(
+    ("field", "values", "told"),
+    [
+        ("mean", [0.5, 0.5, float("nan")], r"input\.mean is .*nan\], expected three finite numbers"),
+        ("std", [float("inf")] * 3, r"input\.std is .*inf\], expected three finite numbers"),
+        ("std", [0.2, 0.0, 0.2], r"input\.mean .* input\.std .* std above 0; divide"),
+        ("mean", [0.5], r"input\.mean is \[0.5\], .* put in those"),
+    ],
+)
+def test_a_normalisation_that_is_none_is_named(folder: Path, field: str, values: list[float], told: str) -> None:
+    card = json.loads((folder / CARD).read_text())
+    card["input"][field] = values
+    (folder / CARD).write_text(json.dumps(card))
+    for read in (read_spec, load_model):
+        with pytest.raises(DataError, match=f"{CARD}: {told}"):
+            read(folder)
+
+
 def test_unknown_family_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"adapted, convnet, .*grown, .*torchvision"):
         build_network({"family": "transformer"})
