@@ -26,7 +26,7 @@ _CHECKS = ("aten._assert", "aten.sym_constrain_range")  # of shapes; they comput
 _DTYPES = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64"}
 _DTYPES |= {12: "bool", 13: "bfloat16"}
 _FORMATS = {1: "contiguous_format", 2: "channels_last", 4: "preserve_format"}
-_PLAIN = ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string")
+_PLAIN = ("as_int", "as_ints", "as_bool", "as_bools", "as_string")
 
 
 def read_exported(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -142,6 +142,11 @@ def _tensor(value: Mapping[str, Any]) -> dict[str, str]:
     return {"value": value["name"]}
 
 
+def _float(value: float | str) -> float | dict[str, str]:
+    """A number; infinities and NaN stand as words in the archive and, since JSON has none, in an architecture too."""
+    return {"float": value} if isinstance(value, str) else value
+
+
 def _symbol(value: Mapping[str, Any]) -> Any:
     """A size: the name of a computed one, or a number."""
     ((kind, held),) = value.items()
@@ -160,6 +165,8 @@ def _dtype(number: int) -> str:
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "as_none": lambda _: None,
+    "as_float": _float,
+    "as_floats": _each(_float),
     "as_tensor": _tensor,
     "as_tensors": _each(_tensor),
     "as_optional_tensor": _argument,

@@ -57,6 +57,8 @@ def _value(argument: Any, values: Mapping[str, Any]) -> Any:
         return [_value(item, values) for item in argument]
     if not isinstance(argument, dict):
         return argument
+    if "float" in argument:
+        return float(argument["float"])
     return getattr(torch, argument["torch"]) if "torch" in argument else values[argument["value"]]
 
 

@@ -68,13 +68,37 @@ def as_safetensors(folder: Path, **changes: Any) -> Path:
     return with_card(folder / "old.safetensors", **{"architecture": CONVNET, **changes})
 
 
-def as_exported(folder: Path, network: nn.Module | None = None, *, batch: int | None = None, **changes: Any) -> Path:
+def as_exported(
+    folder: Path,
+    network: nn.Module | None = None,
+    *,
+    batch: int | None = None,
+    decomposed: bool = False,
+    **changes: Any,
+) -> Path:
     free = None if batch else ({0: torch.export.Dim("n", min=1, max=1024)},)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(network or foreign(), (images(batch or 2),), dynamic_shapes=free)
+        program = program.run_decompositions() if decomposed else program
         torch.export.save(program, folder / "old.pt2")
     return with_card(folder / "old.pt2", **changes)
+
+
+class Masked(nn.Module):
+    """Numbers that JSON lacks: in an attention's masked softmax, as scalars and as values to fill with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        words = x.flatten(2).transpose(1, 2)[:, :9]
+        mask = torch.ones(9, 9, dtype=torch.bool).tril()
+        mixed = nn.functional.scaled_dot_product_attention(words, words, words, attn_mask=mask)
+        high = mixed.masked_fill(mixed < 0, float("inf")).amin(dim=1).clamp(max=9)
+        logits: torch.Tensor = self.head(torch.nan_to_num(high.masked_fill(high > 8, float("nan")), nan=1.0))
+        return logits
 
 
 def as_onnx(folder: Path, *, batch: int | str = "n", data: bool = False, **changes: Any) -> Path:
@@ -138,6 +162,19 @@ def test_an_exported_program_answers_bit_for_bit_as_torch_runs_it(tmp_path: Path
     with torch.no_grad():
         assert torch.equal(model.network(images()), program(images()))
         assert torch.equal(model.network(images()), foreign()(images()))
+
+
+@pytest.mark.parametrize("decomposed", [True, False])
+def test_infinite_numbers_in_an_exported_program_are_read(tmp_path: Path, decomposed: bool) -> None:
+    torch.manual_seed(0)
+    masked = Masked().eval()
+    model = load_incumbent(as_exported(tmp_path, masked, decomposed=decomposed))
+    save_model(tmp_path / "model", model.network, model.spec)
+    told = json.dumps(load_model(tmp_path / "model").spec.architecture)
+    assert '"Infinity"' in told and '"NaN"' in told and ('"-Infinity"' in told) is decomposed
+    for network in (model.network, load_model(tmp_path / "model").network):
+        with torch.no_grad():
+            assert torch.allclose(network(images()), masked(images()), atol=1e-6)
 
 
 def test_a_program_for_a_fixed_batch_answers_any_number(tmp_path: Path) -> None:
