@@ -61,7 +61,7 @@ class ConvNet(nn.Module):
         kernels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        stem_side, *sides = kernels or (3,) * (len(widths) + 1)
+        stem_side, *sides = kernels or default_kernels(len(widths))
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], stem_side, stem_stride, stem_side // 2, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -81,3 +81,8 @@ class ConvNet(nn.Module):
         last: Tensor = self.stages(self.stem(x))
         logits: Tensor = self.head(last.mean(dim=(2, 3)))
         return logits
+
+
+def default_kernels(num_stages: int) -> tuple[int, ...]:
+    """The sides of the stem's convolution and of each stage's where an architecture names none."""
+    return (3,) * (num_stages + 1)

@@ -12,7 +12,7 @@ from torch import nn
 
 from components.core.errors import ConfigError, UnavailableError
 from components.models.adapters import Adapted
-from components.models.convnets import ConvNet
+from components.models.convnets import ConvNet, default_kernels
 from components.models.exported import ExportedNetwork
 from components.models.growth import Grown
 from components.models.merging import Merged
@@ -33,6 +33,14 @@ def build_network(architecture: Architecture) -> nn.Module:
         raise ConfigError(
             f"architecture of family '{family}' is not usable: {error!r} in {dict(architecture)}"
         ) from error
+
+
+def with_defaults(architecture: Architecture) -> Architecture:
+    """The architecture with what a convnet leaves out written down: of equal ones, the same weights fit."""
+    if architecture.get("family") != "convnet":
+        return architecture
+    sides = architecture.get("kernels") or default_kernels(len(architecture["widths"]))
+    return {"stem_stride": 1, **architecture, "kernels": list(sides)}
 
 
 def load_pretrained(network: nn.Module, name: str) -> None:

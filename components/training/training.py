@@ -23,7 +23,7 @@ from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import LoadedModel, ModelSpec, load_model
 from components.models.classes import match_classes
-from components.models.families import build_network
+from components.models.families import build_network, with_defaults
 from components.models.growth import Grown
 from components.models.identity import model_digest
 from components.models.incumbents import as_inner
@@ -126,7 +126,7 @@ def _obstacle(recipe: Recipe, inputs: TrainingInputs, champion: LoadedModel | No
         return "the champion reads images normalised otherwise, so its weights are no start for this candidate's"
     if recipe.interpolate and champion.spec.classes != inputs.classes:
         return "the champion knows other classes, so no line joins its weights to this candidate's"
-    if recipe.interpolate and _architecture(recipe, inputs) != champion.spec.architecture:
+    if recipe.interpolate and with_defaults(_architecture(recipe, inputs)) != with_defaults(champion.spec.architecture):
         return "the champion has another architecture, so no line joins its weights to this candidate's"
     return _cannot_start(recipe, inputs, champion) if recipe.start == "champion" else None
 

@@ -202,6 +202,14 @@ def test_other_sides_and_architectures_are_skipped_in_words(photos: Path, champi
     assert "another architecture" in summary.skipped["interpolated"]
 
 
+def test_a_champion_that_writes_its_defaults_down_has_no_other_architecture(photos: Path, champion: Path) -> None:
+    model = load_model(champion)
+    told = {**model.spec.architecture, "kernels": [3, 3]}
+    save_model(photos / "told", model.network, replace(model.spec, architecture=told))
+    summary = run(photos, {"interpolated": Recipe(**CHAMPION_NET, interpolate=True)}, champion=photos / "told")
+    assert not summary.skipped and "interpolated" in [candidate.name for candidate in summary.candidates]
+
+
 def test_the_reseed_of_what_learned_from_a_lost_model_is_skipped(photos: Path, champion: Path) -> None:
     run(photos, {"focal": Recipe(**NET, distill_weight=0.5)}, champion=champion)
     summary = run(photos, {"plain": Recipe(**NET)}, champion=photos / "second" / "focal" / "model")
