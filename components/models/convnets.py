@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from components.core.errors import ConfigError
+
 
 class ResidualBlock(nn.Module):
     """Two convolutions with batch norm around a shortcut (He et al. 2016); halves the side at stride 2."""
@@ -48,7 +50,8 @@ class ResidualBlock(nn.Module):
 class ConvNet(nn.Module):
     """A stem, one stage of residual blocks per width, the mean over space, a linear layer.
 
-    `kernels` are the sides of the stem and of each stage's first convolutions, odd; 3 where not given.
+    `kernels` are the sides of the stem and of each stage's first convolutions, odd; 3 where not given. ConfigError
+    names what no network can be built from.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class ConvNet(nn.Module):
         kernels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        stem_side, *sides = kernels or default_kernels(len(widths))
+        kernels = kernels or default_kernels(len(widths))
+        _check_stages(widths, blocks, kernels)
+        stem_side, *sides = kernels
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], stem_side, stem_stride, stem_side // 2, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -86,3 +91,19 @@ class ConvNet(nn.Module):
 def default_kernels(num_stages: int) -> tuple[int, ...]:
     """The sides of the stem's convolution and of each stage's where an architecture names none."""
     return (3,) * (num_stages + 1)
+
+
+def _check_stages(widths: Sequence[int], blocks: Sequence[int], kernels: Sequence[int]) -> None:
+    for name, values in (("widths", widths), ("blocks", blocks), ("kernels", kernels)):
+        if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values):
+            raise ConfigError(
+                f"{name} of a convnet is {list(values)}, allowed are whole numbers from 1; give each stage its own"
+            )
+    stages = len(widths)
+    if len(blocks) != stages or len(kernels) != stages + 1:
+        raise ConfigError(
+            f"a convnet of widths {list(widths)} has blocks {list(blocks)} and kernels {list(kernels)}; give "
+            f"{stages} blocks, one a width, and {stages + 1} kernels, the stem's first"
+        )
+    if any(side % 2 == 0 for side in kernels):
+        raise ConfigError(f"kernels of a convnet is {list(kernels)}, allowed are odd sides, such as 3")

@@ -29,6 +29,8 @@ def build_network(architecture: Architecture) -> nn.Module:
         raise ConfigError(f"unknown network family {family!r}, known: {', '.join(sorted(FAMILIES))}")
     try:
         return FAMILIES[family](architecture)
+    except ConfigError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"architecture of family '{family}' is not usable: {error!r} in {dict(architecture)}"
