@@ -140,7 +140,7 @@ def space_around(
     """A family whose smallest member is a given convnet: widths up to `width_factor` times, `extra_depth` blocks more.
 
     A factor of 2 is about four times the multiply-adds. With `wider` every member has more channels than the convnet,
-    as growing around it needs. ConfigError for another family.
+    as growing around it needs. ConfigError for another family, and where that leaves no member.
     """
     if architecture.get("family") != FAMILY:
         raise ConfigError(
@@ -149,6 +149,12 @@ def space_around(
         )
     least = spec_of(architecture, size_px=min(sizes_px))
     widths = tuple(_widths_up_to(width, round(width * width_factor)) for width in least.widths)
+    if wider and any(len(choices) == 1 for choices in widths):
+        enough = max((width + 1) / width for width in least.widths)
+        raise ConfigError(
+            f"no network is wider in every stage than one of widths {list(least.widths)} and at most {width_factor} "
+            f"times as wide; choose a width_factor of {math.ceil(100 * enough) / 100} or more"
+        )
     return Space(
         num_classes=architecture["num_classes"],
         widths=tuple(choices[1:] for choices in widths) if wider else widths,

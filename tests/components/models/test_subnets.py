@@ -157,3 +157,12 @@ def test_a_family_around_a_convnet_starts_with_it() -> None:
     assert all(width > old for width, old in zip(smallest(wider).widths, (16, 32), strict=True))
     with pytest.raises(ConfigError, match="grown"):
         space_around({"family": "torchvision"}, sizes_px=(32,))
+
+
+@pytest.mark.parametrize(("widths", "told"), [([2, 8], 1.5), ([8, 3], 1.34), ([1, 1], 2.0)])
+def test_a_factor_that_no_wider_network_fits_is_named_with_one_that_does(widths: list[int], told: float) -> None:
+    around = {"family": "convnet", "num_classes": 2, "widths": widths, "blocks": [1, 1]}
+    with pytest.raises(ConfigError, match=rf"at most 1\.1 times as wide; choose a width_factor of {told} or more"):
+        space_around(around, sizes_px=(16,), width_factor=1.1, wider=True)
+    space = space_around(around, sizes_px=(16,), width_factor=told, wider=True)
+    assert all(width > old for width, old in zip(smallest(space).widths, widths, strict=True))
