@@ -36,8 +36,8 @@ class Recipe(Section):
     use: Literal["both", "photos", "synthetic"] = "both"  # which images to train on
     backbone: str | None = None  # a torchvision model's name instead of our convnet
     pretrained: bool = False  # the backbone's published weights: needs a download
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    widths: Choices = Field((32, 64, 128, 256), min_length=1)  # of each stage
+    blocks: Choices = (1, 1, 1, 1)
     stem_stride: Literal[1, 2] = 2
     epochs: int = Field(40, ge=1, le=10_000)
     learning_rate: float = Field(0.004, gt=0)

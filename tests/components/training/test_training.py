@@ -236,6 +236,9 @@ def test_a_champion_whose_recipe_cannot_be_followed_any_more_has_no_reseed_and_s
         ({"interpolate": True, "start": "champion"}, "has a start"),
         ({"backbone": "resnet18", "start": "champion"}, "a convnet of ours"),
         ({"distil_weight": 1.0}, "distill_weight"),
+        ({"widths": [0, 8], "blocks": [1, 1]}, r"'widths\.0'.*got 0"),
+        ({"widths": [], "blocks": []}, "'widths'"),
+        ({"widths": [4, 8], "blocks": [1, -1]}, r"'blocks\.1'.*got -1"),
     ],
 )
 def test_switches_that_do_not_go_together_are_refused(fields: dict[str, object], told: str) -> None:
