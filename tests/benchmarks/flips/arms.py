@@ -1,9 +1,11 @@
 """The treatments of the table: what each trains, with two settings each, and how its answer is put together.
 
 All cost the same to ask: those that hold the champion train a smaller new part, so that both together cost what the
-untreated new network does. Each is tuned on the first seed's search split by one rule: the fewest flips at an accuracy
-no more than SLACK under the untreated network of the same seed; a switch between old and new may give up half of
-MAX_LOSS there, for search flatters it. Settings of a network that answers alone are listed from mild to strong.
+untreated new network does. Each has two trainings to choose from on the first seed's search split. Of a network that
+answers alone the stronger is taken that is no more than SLACK less accurate than the untreated one of the same seed;
+they are listed from mild to strong. Where old and new answer together, both are tried with every setting of the switch,
+and the fewest flips are taken at an accuracy no more than half of MAX_LOSS under the untreated one's; search flatters
+that choice, and nothing but the final split is reported.
 """
 
 from __future__ import annotations
