@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines: a row is on disk when `append` returns, and half a row never counts.
+"""Append-only files of JSON lines: rows are on disk when `append` returns, and half a row never counts.
 
 A kill in the middle of an append leaves a line without its end, which the next reader cuts off.
 """
@@ -15,13 +15,17 @@ from components.core.errors import IntegrityError
 from components.core.files import storage_errors
 
 
-def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one row durably; StorageError when the disk is full or read-only."""
+def append(path: Path, *rows: Mapping[str, Any]) -> None:
+    """Add rows durably, waiting for the disk once; StorageError when the disk is full or read-only.
+
+    A kill in the middle keeps the first few of them.
+    """
+    lines = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_tail(path)
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
 
@@ -44,9 +48,18 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _cut_torn_tail(path: Path) -> None:
-    data = path.read_bytes() if path.exists() else b""
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
-            os.fsync(file.fileno())
+    if not path.exists() or _ends_whole(path):
+        return
+    whole = path.read_bytes().rfind(b"\n") + 1
+    with path.open("r+b") as file:
+        file.truncate(whole)
+        os.fsync(file.fileno())
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the file ends with the end of a line, or is empty; nothing else of it is read."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

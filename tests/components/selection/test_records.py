@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,33 @@ def test_half_a_row_never_counts(tmp_path: Path) -> None:
     assert records.read(path) == [{"a": 1}]
     records.append(path, {"a": 3})
     assert records.read(path) == [{"a": 1}, {"a": 3}]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 9, 10, 17])
+def test_rows_appended_at_once_are_whole_up_to_where_a_kill_cut_them(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    records.append(path, {"a": 1})
+    num_before = path.stat().st_size
+    records.append(path, {"a": 2}, {"a": 3})
+    with path.open("r+b") as file:
+        file.truncate(num_before + cut)
+    kept = [{"a": 1}, *([{"a": 2}] if cut >= 9 else [])]
+    assert records.read(path) == kept
+    records.append(path, {"a": 4}, {"a": 5})
+    assert records.read(path) == [*kept, {"a": 4}, {"a": 5}]
+
+
+def test_many_rows_cost_one_wait_for_the_disk_and_no_reading_of_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    records.append(path, {"a": 0})
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with monkeypatch.context() as unread:
+        unread.setattr(Path, "read_bytes", lambda _: pytest.fail("earlier rows were read"))
+        records.append(path, *({"a": number} for number in range(1, 99)))
+    assert len(synced) == 1 and [row["a"] for row in records.read(path)] == list(range(99))
 
 
 @pytest.mark.parametrize("line", ["[]", "{", "\x00"])
