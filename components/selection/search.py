@@ -4,7 +4,7 @@ Evolutionary by NSGA-II (Deb et al. 2002, as Optuna has it), with a negative fli
 (Duggal et al. 2022); random and accuracy-only search are its peers, behind the same call. What is evaluated, and on
 what, is the caller's: a function from a genotype to an outcome on the *search* split. Nothing here knows another.
 
-A genotype over a limit is never evaluated. Every genotype looked at is a row on disk before the next is asked for; the
+A genotype over a limit is never evaluated. Every network looked at is on disk before the next is asked for; the
 proposals are a function of (seed, outcomes), so a killed search that starts again reads its rows, retraces its steps
 and goes on where it stood.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,7 @@ class SearchProblem:
     `cost` is cheap and is asked first: costs by the names in `limits`, and any others worth keeping. `evaluate` gives
     the outcome on the search split. Both are pure; a genotype is asked once. `variants` gives the genotypes whose
     outcomes are known for nothing once this one's is: the same sub-network, its answers weighed otherwise, and so at
-    the same cost.
+    the same cost and on the same side of every limit, though a second measurement might say otherwise.
     """
 
     space: SearchSpace
@@ -128,14 +128,15 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
         if num_asked >= plan.num_evaluations or len(evaluated) + len(over) >= problem.space.size:
             break
         genotype = proposals.ask()
-        row = log.look(genotype)
+        rows = log.look(genotype)
+        row = rows[0]
         if row.outcome is None:
             over[key_of(genotype)] = row
         elif key_of(genotype) not in evaluated:
             num_asked += 1
-            for variant in (genotype, *problem.variants(genotype)):
-                evaluated.setdefault(key_of(variant), log.look(variant, costs=row.costs))
-                proposals.note(variant)
+            for each in rows:
+                evaluated.setdefault(key_of(each.genotype), each)
+                proposals.note(each.genotype)
         reached = None if row.outcome is None else (row.accuracy, row.flips)
         proposals.tell(reached, excess(row.costs, problem.limits))
     if not evaluated:
@@ -181,29 +182,45 @@ class _Log:
             raise StateError(f"{path} holds the rows of another search; name another table, or delete it")
         self._rows = {key_of(row["genotype"]): _parse(row) for row in rows[1:]}
 
-    def look(self, genotype: Genotype, *, costs: Mapping[str, float] | None = None) -> SearchRow:
-        """The row of a genotype, evaluated now unless it stands there already or is over a limit.
+    def look(self, genotype: Genotype) -> tuple[SearchRow, ...]:
+        """The rows of a genotype and its variants, evaluated now unless they stand there already.
 
-        `costs` are those of the genotype that this one is a variant of. A row that another run left unevaluated for
-        limits tighter than these is evaluated after all.
+        Over a limit it is the genotype's alone, without an outcome. What was measured first of any of them, be it by a
+        run that was killed, is the cost of all. What another run left unevaluated for tighter limits is evaluated
+        after all.
         """
+        started = time.process_time()
+        network = {key_of(one): one for one in (genotype, *self._problem.variants(genotype))}
+        known = [self._rows[key] for key in sorted(network) if key in self._rows]
+        costs = known[0].costs if known else self._costs(genotype)
+        if excess(costs, self._problem.limits):
+            return (self._left_out(genotype, costs, started=started, is_new=not known),)
+        new: list[SearchRow] = []
+        for key, one in network.items():
+            if key not in self._rows or self._rows[key].outcome is None:
+                new.append(self._evaluated(one, costs, started=started))
+                started = time.process_time()
+        self._keep(new)
+        return tuple(replace(self._rows[key], costs=costs) for key in network)
+
+    def _left_out(self, genotype: Genotype, costs: Mapping[str, float], *, started: float, is_new: bool) -> SearchRow:
         known = self._rows.get(key_of(genotype))
-        if known is not None and costs is None:
-            costs = known.costs
-        over = costs is not None and bool(excess(costs, self._problem.limits))
-        if known is not None and (over or known.outcome is not None):
-            return replace(known, outcome=None) if over else known
-        row = self._evaluated(genotype, costs)
-        records.append(self._path, _line(row))
-        self._rows[key_of(genotype)] = row
+        if known is not None:
+            return replace(known, costs=costs, outcome=None)
+        seconds = time.process_time() - started
+        row = SearchRow(genotype=dict(genotype), costs=costs, outcome=None, seconds=seconds)
+        if is_new:
+            self._keep([row])
         return row
 
-    def _evaluated(self, genotype: Genotype, costs: Mapping[str, float] | None) -> SearchRow:
-        started = time.process_time()
-        if costs is None:
-            costs = self._costs(genotype)
-        outcome = None if excess(costs, self._problem.limits) else self._problem.evaluate(genotype)
-        if outcome is not None and not (0 <= outcome.accuracy <= 1 and 0 <= outcome.flips <= 1):
+    def _keep(self, rows: Sequence[SearchRow]) -> None:
+        if rows:
+            records.append(self._path, *(_line(row) for row in rows))
+            self._rows |= {key_of(row.genotype): row for row in rows}
+
+    def _evaluated(self, genotype: Genotype, costs: Mapping[str, float], *, started: float) -> SearchRow:
+        outcome = self._problem.evaluate(genotype)
+        if not (0 <= outcome.accuracy <= 1 and 0 <= outcome.flips <= 1):
             raise DataError(
                 f"genotype {dict(genotype)} gave accuracy {outcome.accuracy} and flips {outcome.flips}; both are rates "
                 "in 0..1, and NaN means that the network is broken"

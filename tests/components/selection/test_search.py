@@ -129,6 +129,47 @@ def test_a_variant_costs_what_its_network_costs_however_often_that_is_measured(t
         assert row.costs == variant.costs
 
 
+@pytest.mark.parametrize("then", [-0.5, 0.5])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_stays_on_its_side_of_a_limit_across_a_kill(
+    tmp_path: Path, method: Literal["evolution", "random", "accuracy"], then: float
+) -> None:
+    """The machine is faster or slower after the kill: what was measured before it holds for every variant."""
+    asked: list[str] = []
+
+    def posed(evaluate: object, drift: float) -> SearchProblem:
+        def measured(genotype: Genotype) -> dict[str, float]:
+            asked.append(json.dumps({**genotype, "kernel": ""}))
+            return {"latency_ms": cost(genotype)["latency_ms"] + drift}
+
+        return replace(problem(evaluate, limits={"latency_ms": 4.5}), cost=measured, variants=both_kernels)
+
+    for seed in range(4):
+        asked.clear()
+        table = tmp_path / f"{seed}.jsonl"
+        with pytest.raises(KeyboardInterrupt):
+            search(posed(Counted(dies_after=13), -then), plan(method, seed=seed), table=table)
+        before = {json.dumps({**row.genotype, "kernel": ""}) for row in read_rows(table)}
+        asked.clear()
+        result = search(posed(outcome, then), plan(method, seed=seed), table=table)
+        assert before and not before & set(asked), "nothing on disk is measured again"
+        within, over = (
+            {json.dumps({**row.genotype, "kernel": ""}) for row in rows}
+            for rows in (result.evaluated, result.over_limit)
+        )
+        assert within and over and not within & over
+        known = {json.dumps({**row.genotype, "kernel": ""}): row.costs for row in read_rows(table)}
+        assert all(row.costs == known[json.dumps({**row.genotype, "kernel": ""})] for row in read_rows(table))
+
+
+def test_the_rows_of_a_network_cost_one_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    posed = replace(problem(), variants=both_kernels)
+    found = search(posed, plan("random", num_evaluations=12), table=tmp_path / "rows.jsonl")
+    assert len(found.evaluated) == 24 and len(synced) == 1 + 12
+
+
 def test_kill_minus_nine_in_the_middle_of_a_row(tmp_path: Path) -> None:
     """A process of its own kills itself while it writes; what it had finished is not evaluated again."""
     table = tmp_path / "rows.jsonl"
