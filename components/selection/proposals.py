@@ -6,7 +6,7 @@ What is proposed is a function of the seed and of the outcomes told, so that a s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ Choice = int | float | str
 Genotype = Mapping[str, Choice]
 _WORST = (0.0, 1.0)  # what an infeasible genotype is told to have reached; its excess alone ranks it
 _MOST = 1e9
+_MAX_DRAWS = 100_000  # a space of more genotypes is drawn from so often, a smaller one walked through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,14 @@ class SearchSpace:
         """A genotype drawn uniformly."""
         return {name: choices[int(rng.integers(len(choices)))] for name, choices in self.genes.items()}
 
+    def at(self, index: int) -> Genotype:
+        """The genotype with number `index` of 0 to `size` - 1."""
+        genotype: dict[str, Choice] = {}
+        for name, choices in self.genes.items():
+            index, place = divmod(index, len(choices))
+            genotype[name] = choices[place]
+        return genotype
+
 
 def key_of(genotype: Genotype) -> str:
     """The same text for the same genotype."""
@@ -56,18 +65,35 @@ def key_of(genotype: Genotype) -> str:
 
 
 class Drawn:
-    """The genotypes of `start`, then others drawn uniformly, each once until the space runs dry."""
+    """The genotypes of `start`, then others in a random order, each once and only where `within` says yes of it.
 
-    def __init__(self, space: SearchSpace, *, seed: int, start: Sequence[Genotype]) -> None:
-        self._space = space
-        self._rng = np.random.default_rng(seed)
+    A space of more than 100,000 genotypes is drawn from as often as that, and may hold more.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        start: Sequence[Genotype],
+        within: Callable[[Genotype], bool] = lambda _: True,
+    ) -> None:
+        self._space, self._within = space, within
         self._start = list(start)
         self._seen: set[str] = set()
+        self._others = self._walk(np.random.default_rng(seed))
+        self._is_dry = False
 
-    def ask(self) -> Genotype:
-        """The next genotype."""
+    @property
+    def saw_all(self) -> bool:
+        """Whether there is certainly none left to propose."""
+        return self._is_dry and self._space.size <= _MAX_DRAWS
+
+    def ask(self) -> Genotype | None:
+        """The next genotype; None once there is none left."""
         genotype = self._start.pop(0) if self._start else self.unseen()
-        self._seen.add(key_of(genotype))
+        if genotype is not None:
+            self.note(genotype)
         return genotype
 
     def tell(self, reached: tuple[float, float] | None, over: Mapping[str, float]) -> None:
@@ -79,18 +105,25 @@ class Drawn:
         self._seen.add(key_of(genotype))
         return not known
 
-    def unseen(self) -> Genotype:
-        """A genotype that was not asked before, while there is one."""
-        while True:
-            genotype = self._space.draw(self._rng)
-            if key_of(genotype) not in self._seen or len(self._seen) >= self._space.size:
+    def unseen(self) -> Genotype | None:
+        """A genotype that was not asked before; None once there is none left."""
+        for genotype in self._others:
+            if key_of(genotype) not in self._seen and self._within(genotype):
                 return genotype
+        self._is_dry = True
+        return None
+
+    def _walk(self, rng: np.random.Generator) -> Iterator[Genotype]:
+        if self._space.size <= _MAX_DRAWS:
+            yield from (self._space.at(int(index)) for index in rng.permutation(self._space.size))
+        else:
+            yield from (self._space.draw(rng) for _ in range(_MAX_DRAWS))
 
 
 class Evolved:
     """NSGA-II on (accuracy up, flips down), or on accuracy alone; limits by constrained domination.
 
-    Where a whole population proposes nothing new, a genotype drawn from those not yet seen comes in between.
+    Where a whole population proposes nothing new within the limits, one drawn from those not yet seen comes in between.
     """
 
     def __init__(
@@ -102,6 +135,7 @@ class Evolved:
         population: int,
         seed: int,
         start: Sequence[Genotype],
+        within: Callable[[Genotype], bool] = lambda _: True,
     ) -> None:
         import optuna
 
@@ -113,20 +147,29 @@ class Evolved:
         )
         for genotype in start:
             self._enqueue(genotype)
-        self._fresh = Drawn(space, seed=seed, start=())
-        self._num_stale = 0
+        self._fresh = Drawn(space, seed=seed, start=(), within=within)
+        self._num_idle, self._is_new = 0, False
         self._trial: Any = None
 
-    def ask(self) -> Genotype:
-        """The next genotype; it may have been asked before."""
-        if self._num_stale >= self._population:
-            self._enqueue(self._fresh.unseen())
+    @property
+    def saw_all(self) -> bool:
+        """Whether there is certainly none left to propose."""
+        return self._fresh.saw_all
+
+    def ask(self) -> Genotype | None:
+        """The next genotype, which may have been asked before; None once nothing new is left."""
+        if self._num_idle >= self._population:
+            fresh = self._fresh.unseen()
+            if fresh is None:
+                return None
+            self._enqueue(fresh)
+            self._num_idle = 0
         self._trial = self._study.ask()
         genotype = {
             name: choices[self._trial.suggest_int(name, 0, len(choices) - 1)]
             for name, choices in self._space.genes.items()
         }
-        self._num_stale = 0 if self._fresh.note(genotype) else self._num_stale + 1
+        self._is_new = self._fresh.note(genotype)
         return genotype
 
     def note(self, genotype: Genotype) -> None:
@@ -135,6 +178,7 @@ class Evolved:
 
     def tell(self, reached: tuple[float, float] | None, over: Mapping[str, float]) -> None:
         """What the genotype asked last has reached (None: over a limit, by the shares in `over`)."""
+        self._num_idle = 0 if self._is_new and reached is not None else self._num_idle + 1
         for name in self._limits:
             self._trial.set_constraint(name, min(over.get(name, 0.0), _MOST))
         values = _WORST if reached is None else reached

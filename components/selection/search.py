@@ -4,14 +4,16 @@ Evolutionary by NSGA-II (Deb et al. 2002, as Optuna has it), with a negative fli
 (Duggal et al. 2022); random and accuracy-only search are its peers, behind the same call. What is evaluated, and on
 what, is the caller's: a function from a genotype to an outcome on the *search* split. Nothing here knows another.
 
-A genotype over a limit is never evaluated. Every network looked at is on disk before the next is asked for; the
-proposals are a function of (seed, outcomes), so a killed search that starts again reads its rows, retraces its steps
-and goes on where it stood.
+A genotype over a limit is never evaluated, and none is drawn that is known to be over one before it is measured. Where
+fewer networks are found than were asked for, the result says why. Every network looked at is on disk before the next
+is asked for; the proposals are a function of (seed, outcomes), so a killed search that starts again reads its rows,
+retraces its steps and goes on where it stood.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +28,9 @@ from components.selection.frontier import Outcome, pareto_front
 from components.selection.proposals import Drawn, Evolved, Genotype, SearchSpace, key_of
 from components.selection.targets import excess
 
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
-_MAX_PROPOSALS = 50  # for each evaluation asked for: tight limits leave little
+_MAX_PROPOSALS = 50  # beside a population, for each evaluation asked for: tight limits leave little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,9 @@ class SearchProblem:
     the outcome on the search split. Both are pure; a genotype is asked once. `variants` gives the genotypes whose
     outcomes are known for nothing once this one's is: the same sub-network, its answers weighed otherwise, and so at
     the same cost and on the same side of every limit, though a second measurement might say otherwise.
+
+    `counted` gives those of the costs that need no measurement, asked of any number of genotypes; without it, `cost`
+    measures nothing. Where there are limits, `cheapest` is evaluated first, and if it is over one nothing else is.
     """
 
     space: SearchSpace
@@ -46,6 +52,13 @@ class SearchProblem:
     made_from: str
     limits: Mapping[str, float] = field(default_factory=dict)
     variants: Callable[[Genotype], Iterable[Genotype]] = lambda _: ()
+    counted: Callable[[Genotype], Mapping[str, float]] | None = None
+    cheapest: Genotype | None = None
+
+    @property
+    def first(self) -> tuple[Genotype, ...]:
+        """The cheapest genotype, where it matters."""
+        return (self.cheapest,) if self.limits and self.cheapest is not None else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +111,14 @@ class SearchRow:
 class SearchResult:
     """All that was evaluated in the order asked, each with its variants behind it; what was over a limit.
 
-    `front` holds the frontier's indices into `evaluated`.
+    `front` holds the frontier's indices into `evaluated`. `shortfall` says in words why fewer networks were found than
+    asked for, and is empty where all were.
     """
 
     evaluated: tuple[SearchRow, ...]
     front: tuple[int, ...]
     over_limit: tuple[SearchRow, ...]
+    shortfall: str
 
     @property
     def pareto(self) -> tuple[SearchRow, ...]:
@@ -117,55 +132,121 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
     Methods may share a table, and then evaluate nothing twice. ConfigError when nothing within the limits was found;
     StateError when the table is of another problem; DataError when an outcome is no pair of rates.
     """
-    for genotype in plan.start:
+    for genotype in (*problem.first, *plan.start):
         problem.space.check(genotype)
-    log = _Log(table, problem)
-    proposals = _proposals(problem, plan)
-    evaluated: dict[str, SearchRow] = {}
-    over: dict[str, SearchRow] = {}
-    num_asked = 0
-    for _ in track(range(_MAX_PROPOSALS * plan.num_evaluations), "searching"):
-        if num_asked >= plan.num_evaluations or len(evaluated) + len(over) >= problem.space.size:
+    book, screen, found = _Log(table, problem), _Screen(problem), _Found()
+    proposals = _proposals(problem, plan, screen)
+    for _ in track(range(plan.num_evaluations * (_MAX_PROPOSALS + plan.population)), "searching"):
+        asked = proposals.ask()
+        if asked is None:
             break
-        genotype = proposals.ask()
-        rows = log.look(genotype)
-        row = rows[0]
-        if row.outcome is None:
-            over[key_of(genotype)] = row
-        elif key_of(genotype) not in evaluated:
-            num_asked += 1
-            for each in rows:
-                evaluated.setdefault(key_of(each.genotype), each)
-                proposals.note(each.genotype)
+        row = found.take(book.look(asked))
+        if row.outcome is None and asked in problem.first:
+            raise ConfigError(_beyond(row, problem.limits))
+        for each in (asked, *problem.variants(asked)):
+            proposals.note(each)
         reached = None if row.outcome is None else (row.accuracy, row.flips)
         proposals.tell(reached, excess(row.costs, problem.limits))
-    if not evaluated:
-        least = {name: min(row.costs.get(name, float("inf")) for row in over.values()) for name in problem.limits}
-        raise ConfigError(
-            f"none of {len(over)} sub-networks looked at is within {dict(problem.limits)}; the least found is {least}: "
-            "raise the limits, or let the family have smaller members"
-        )
-    rows = tuple(evaluated.values())
-    front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
-    return SearchResult(evaluated=rows, front=front, over_limit=tuple(over.values()))
+        if found.num_networks == plan.num_evaluations:
+            break
+    if not found.evaluated:
+        raise ConfigError(_none(found, screen, problem.limits))
+    shortfall = _shortfall(problem, plan, found, saw_all=proposals.saw_all)
+    if shortfall:
+        log.warning("%s", shortfall)
+    return found.result(shortfall)
 
 
-def _proposals(problem: SearchProblem, plan: SearchPlan) -> Drawn | Evolved:
+def read_rows(table: Path) -> list[SearchRow]:
+    """Every row of a search's table, those over a limit included."""
+    return [_parse(row) for row in records.read(table)[1:]]
+
+
+def _proposals(problem: SearchProblem, plan: SearchPlan, screen: _Screen) -> Drawn | Evolved:
+    start = (*problem.first, *plan.start)
     if plan.method == "random":
-        return Drawn(problem.space, seed=plan.seed, start=plan.start)
+        return Drawn(problem.space, seed=plan.seed, start=start, within=screen.lets_through)
     return Evolved(
         problem.space,
         limits=tuple(problem.limits),
         with_flips=plan.method == "evolution",
         population=plan.population,
         seed=plan.seed,
-        start=plan.start,
+        start=start,
+        within=screen.lets_through,
     )
 
 
-def read_rows(table: Path) -> list[SearchRow]:
-    """Every row of a search's table, those over a limit included."""
-    return [_parse(row) for row in records.read(table)[1:]]
+def _beyond(row: SearchRow, limits: Mapping[str, float]) -> str:
+    over = ", ".join(f"{name} {row.costs[name]:.4g} against {limits[name]:.4g}" for name in excess(row.costs, limits))
+    return f"the family's cheapest member is over the limits ({over}); raise them, or give the family smaller members"
+
+
+def _none(found: _Found, screen: _Screen, limits: Mapping[str, float]) -> str:
+    costs = [screen.least, *(row.costs for row in found.over.values())]
+    least = {name: min(each.get(name, float("inf")) for each in costs) for name in limits}
+    return (
+        f"no sub-network within {dict(limits)} was found; the least found is {least}: "
+        "raise the limits, or let the family have smaller members"
+    )
+
+
+def _shortfall(problem: SearchProblem, plan: SearchPlan, found: _Found, *, saw_all: bool) -> str:
+    """Why fewer networks were found than asked for; empty where they were found."""
+    if found.num_networks >= plan.num_evaluations:
+        return ""
+    where = f"within {dict(problem.limits)}" if problem.limits else "in the family"
+    why = f"there is no other {where}"
+    if not saw_all:
+        why = f"no other {where} came up in {found.num_looks} proposals; raise the limits, or ask for fewer"
+    return f"{plan.num_evaluations} networks were asked for and {found.num_networks} found: {why}"
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a search has seen so far, by key: every row evaluated, and those over a limit."""
+
+    evaluated: dict[str, SearchRow] = field(default_factory=dict)
+    over: dict[str, SearchRow] = field(default_factory=dict)
+    num_networks: int = 0
+    num_looks: int = 0
+
+    def take(self, rows: Sequence[SearchRow]) -> SearchRow:
+        """Take in the rows of one look, and return that of the genotype looked at."""
+        self.num_looks += 1
+        first = rows[0]
+        if first.outcome is None:
+            self.over[key_of(first.genotype)] = first
+        elif key_of(first.genotype) not in self.evaluated:
+            self.num_networks += 1
+            for row in rows:
+                self.evaluated.setdefault(key_of(row.genotype), row)
+        return first
+
+    def result(self, shortfall: str) -> SearchResult:
+        """All of it with its frontier."""
+        rows = tuple(self.evaluated.values())
+        front = tuple(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]))
+        over = tuple(self.over.values())
+        return SearchResult(evaluated=rows, front=front, over_limit=over, shortfall=shortfall)
+
+
+class _Screen:
+    """Which genotypes are over a limit by what need not be measured, and the least it saw of each such cost."""
+
+    def __init__(self, problem: SearchProblem) -> None:
+        self._counted, self._limits = problem.counted or problem.cost, problem.limits
+        self.least: dict[str, float] = {}
+
+    def lets_through(self, genotype: Genotype) -> bool:
+        """Whether it is worth a look."""
+        if not self._limits:
+            return True
+        costs = self._counted(genotype)
+        counted = {name: limit for name, limit in self._limits.items() if math.isfinite(costs.get(name, math.nan))}
+        for name in counted:
+            self.least[name] = min(self.least.get(name, math.inf), costs[name])
+        return not excess(costs, counted)
 
 
 class _Log:

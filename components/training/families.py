@@ -26,7 +26,15 @@ from components.models.growth import Grown, margins
 from components.models.incumbents import as_inner
 from components.models.merging import Merged, pool
 from components.models.slicing import check_contained
-from components.models.subnets import SubnetSpec, from_genotype, largest, smallest, to_genotype
+from components.models.subnets import (
+    SubnetSpec,
+    from_genotype,
+    largest,
+    multiply_adds,
+    num_parameters,
+    smallest,
+    to_genotype,
+)
 from components.models.supernets import Supernet, extract
 from components.training.candidates import CandidateSummary, keep_candidate
 from components.training.config import FamilyConfig, Form, Recipe, Treatment
@@ -76,6 +84,7 @@ class Family:
     _answers: dict[tuple[SubnetSpec, bool], tuple[Logits | None, Logits]] = field(default_factory=dict)
     _costs: dict[tuple[SubnetSpec, bool], dict[str, float]] = field(default_factory=dict)
     _held: Logits | None = None
+    _champion: dict[str, float] | None = None
 
     @property
     def genes(self) -> dict[str, tuple[Gene, ...]]:
@@ -113,6 +122,22 @@ class Family:
             spec = replace(self.spec, architecture=architecture, size_px=key[0].size_px)
             self._costs[key] = costs_of(*self._released(network, spec, genotype))
         return dict(self._costs[key])
+
+    def counted(self, genotype: Genotype) -> dict[str, float]:
+        """The multiply-adds and parameters of `cost`, without making the network; none for what grows around another.
+
+        Ten thousand answers take a second.
+        """
+        if self.form == "widened":
+            return {}
+        space, member = self.supernet.space, self._member(genotype)
+        costs = {
+            "multiply_adds": float(multiply_adds(space, member)),
+            "parameters": float(num_parameters(space, member)),
+        }
+        if self.form != "merged" or not self.holds_champion(genotype):
+            return costs
+        return {name: value + self._champion_counts()[name] for name, value in costs.items()}
 
     def reached(self, genotype: Genotype) -> tuple[float, float]:
         """Accuracy and negative-flip rate on the search split; nothing flips where there is no champion."""
@@ -179,6 +204,13 @@ class Family:
     def _asks_champion(self, genotype: Genotype) -> bool:
         return float(genotype["share"]) > 0 or float(genotype["bias"]) > 0
 
+    def _champion_counts(self) -> dict[str, float]:
+        """What the champion adds beside a member."""
+        if self._champion is None:
+            assert self.champion is not None
+            self._champion = counts_of(as_inner(self.champion, self.spec)[0], self.spec)
+        return self._champion
+
     def _key(self, genotype: Genotype) -> tuple[SubnetSpec, bool]:
         return self._member(genotype), self.holds_champion(genotype)
 
@@ -231,9 +263,16 @@ class Family:
 def costs_of(network: nn.Module, spec: ModelSpec) -> dict[str, float]:
     """What one image costs: `multiply_adds` and `parameters` counted, `latency_ms` measured on this machine."""
     return {
+        **counts_of(network, spec),
+        "latency_ms": 1000 * measure_latency(network, spec.size_px, repeats=_LATENCY_REPEATS),
+    }
+
+
+def counts_of(network: nn.Module, spec: ModelSpec) -> dict[str, float]:
+    """What one image costs, `multiply_adds` and `parameters` alone."""
+    return {
         "multiply_adds": float(count_multiply_adds(network, spec.size_px)),
         "parameters": float(count_parameters(network)),
-        "latency_ms": 1000 * measure_latency(network, spec.size_px, repeats=_LATENCY_REPEATS),
     }
 
 

@@ -22,7 +22,7 @@ from components.selection.frontier import Outcome, pareto_front
 from components.selection.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
 from components.selection.proposals import Genotype, SearchSpace, key_of
 from components.selection.search import SearchPlan, SearchProblem, SearchRow, search
-from components.selection.targets import Target, choose, choose_all, excess
+from components.selection.targets import Target, choose, choose_all
 from components.training.answers import right_answers
 from components.training.candidates import CandidateSummary
 from components.training.families import COSTS, Family, costs_of
@@ -50,11 +50,12 @@ class FamilySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """All rows that were evaluated, once each; those over a limit; and by target why its search found nothing."""
+    """All rows that were evaluated, once each; those over a limit; by target why its search found nothing, or few."""
 
     rows: tuple[SearchRow, ...]
     over_limit: tuple[SearchRow, ...]
     nothing: Mapping[str, str]
+    few: Mapping[str, str]
 
     @property
     def front(self) -> set[int]:
@@ -120,11 +121,8 @@ def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
     rows: dict[str, SearchRow] = {}
     over: dict[str, SearchRow] = {}
     nothing: dict[str, str] = {}
+    few: dict[str, str] = {}
     for target in targets:
-        cheapest = excess(family.cost(family.cheapest()), target.limits)
-        if cheapest:
-            nothing[target.name] = _beyond(family, target, cheapest)
-            continue
         problem = SearchProblem(
             space=SearchSpace(genes=family.genes),
             cost=family.cost,
@@ -132,6 +130,8 @@ def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
             made_from=family.made_from,
             limits=target.limits,
             variants=family.variants,
+            counted=family.counted,
+            cheapest=family.cheapest(),
         )
         try:
             result = search(problem, _plan(family, params), table=scratch / f"{family.made_from}.search.jsonl")
@@ -140,15 +140,10 @@ def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
             continue
         rows |= {key_of(row.genotype): row for row in result.evaluated}
         over |= {key_of(row.genotype): row for row in result.over_limit}
+        if result.shortfall:
+            few[target.name] = result.shortfall
     left = tuple(row for key, row in over.items() if key not in rows)
-    return _Found(rows=tuple(rows.values()), over_limit=left, nothing=nothing)
-
-
-def _beyond(family: Family, target: Target, over: Mapping[str, float]) -> str:
-    """Why a target's limits lie below the family's cheapest member: no search would find one."""
-    costs = family.cost(family.cheapest())
-    told = ", ".join(f"{name} {costs[name]:.4g} against {target.limits[name]:.4g}" for name in over)
-    return f"the family's cheapest member is over the limits ({told}); raise them, or give the family smaller members"
+    return _Found(rows=tuple(rows.values()), over_limit=left, nothing=nothing, few=few)
 
 
 def _plan(family: Family, params: Params) -> SearchPlan:
@@ -161,7 +156,7 @@ def _plan(family: Family, params: Params) -> SearchPlan:
         seed=params.seed,
         method=method,
         population=max(2, min(_POPULATION, config.evaluations // 3)),
-        start=family.start()[: config.evaluations],
+        start=family.start(),
     )
 
 
@@ -291,6 +286,7 @@ def _facts(family: Family, found: _Found, targets: Mapping[str, Mapping[str, str
     facts = {
         FAMILY: f"{around}: {len(found.rows)} settings of its members evaluated, {len(found.front)} on the frontier"
     }
+    facts |= {f"search for {name}" if name in targets else "search": told for name, told in found.few.items()}
     for name, told in targets.items():
         facts[f"target {name}"] = f"candidate {told['candidate']}" if "candidate" in told else f"none: {told['reason']}"
     return facts

@@ -67,15 +67,19 @@ class Family:
             made_from=self.digest,
             limits=limits,
             variants=self.variants,
+            counted=self.counted,
         )
 
     def cost(self, genotype: Genotype) -> dict[str, float]:
         """What the member costs, with the old network where that is asked too."""
+        return {**self.counted(genotype), "latency_ms": self.latency_ms(self.member(genotype))}
+
+    def counted(self, genotype: Genotype) -> dict[str, float]:
+        """The same but for what is measured."""
         member, asked = self.member(genotype), _asks_old(genotype)
         return {
             "multiply_adds": multiply_adds(self.space, member) + self.old.multiply_adds * asked,
             "parameters": num_parameters(self.space, member) + self.old.num_parameters * asked,
-            "latency_ms": self.latency_ms(member),
         }
 
     def variants(self, genotype: Genotype) -> list[Genotype]:

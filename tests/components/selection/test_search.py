@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import ConfigError, DataError, StateError
+from components.selection import proposals
 from components.selection.frontier import Outcome, hypervolume, pareto_front
 from components.selection.proposals import Genotype, SearchSpace
 from components.selection.search import SearchPlan, SearchProblem, SearchResult, read_rows, search
@@ -80,18 +81,24 @@ def test_the_same_seed_walks_the_same_way(tmp_path: Path, method: Literal["evolu
     assert len({json.dumps(genotype) for genotype in trail(first)}) == 20, "each evaluation is of another sub-network"
 
 
+@pytest.mark.parametrize("limits", [{}, {"latency_ms": 5.0}])
 @pytest.mark.parametrize("method", METHODS)
 def test_resumed_after_a_kill_evaluates_nothing_twice(
-    tmp_path: Path, method: Literal["evolution", "random", "accuracy"]
+    tmp_path: Path, method: Literal["evolution", "random", "accuracy"], limits: dict[str, float]
 ) -> None:
-    whole = search(problem(), plan(method), table=tmp_path / "a.jsonl")
+    whole = search(problem(limits=limits), plan(method), table=tmp_path / "a.jsonl")
     killed = Counted(dies_after=11)
     with pytest.raises(KeyboardInterrupt):
-        search(problem(killed), plan(method), table=tmp_path / "b.jsonl")
+        search(problem(killed, limits=limits), plan(method), table=tmp_path / "b.jsonl")
     resumed = Counted()
-    result = search(problem(resumed), plan(method), table=tmp_path / "b.jsonl")
+    result = search(problem(resumed, limits=limits), plan(method), table=tmp_path / "b.jsonl")
     assert trail(result) == trail(whole) and result.front == whole.front
     assert len(resumed.genotypes) == 9 and not set(resumed.genotypes) & set(killed.genotypes)
+
+
+def nothing(_: Genotype) -> dict[str, float]:
+    """What can be told of costs that are all measured."""
+    return {}
 
 
 def both_kernels(genotype: Genotype) -> list[Genotype]:
@@ -122,7 +129,7 @@ def test_a_variant_costs_what_its_network_costs_however_often_that_is_measured(t
     def trembling(genotype: Genotype) -> dict[str, float]:
         return {**cost(genotype), "latency_ms": 10.0 + next(measured)}
 
-    posed = replace(problem(limits={"latency_ms": 20.0}), cost=trembling, variants=both_kernels)
+    posed = replace(problem(limits={"latency_ms": 20.0}), cost=trembling, counted=nothing, variants=both_kernels)
     found = search(posed, plan("random", num_evaluations=5), table=tmp_path / "rows.jsonl")
     assert len(found.evaluated) == 10
     for row, variant in zip(found.evaluated[::2], found.evaluated[1::2], strict=True):
@@ -142,7 +149,8 @@ def test_a_network_stays_on_its_side_of_a_limit_across_a_kill(
             asked.append(json.dumps({**genotype, "kernel": ""}))
             return {"latency_ms": cost(genotype)["latency_ms"] + drift}
 
-        return replace(problem(evaluate, limits={"latency_ms": 4.5}), cost=measured, variants=both_kernels)
+        limited = problem(evaluate, limits={"latency_ms": 4.5})
+        return replace(limited, cost=measured, counted=nothing, variants=both_kernels)
 
     for seed in range(4):
         asked.clear()
@@ -225,6 +233,101 @@ def test_limits_are_always_honoured(
     assert len(result.evaluated) == min(12, num_within), "and yet all that there is within them is found"
 
 
+WIDE = SearchSpace(genes={**dict.fromkeys("abcdef", (0, 1, 2)), "switch": tuple(range(21))})
+
+
+def wide_cost(genotype: Genotype) -> dict[str, float]:
+    """Of 729 members; the switch asks another network too, all but its first setting."""
+    return {"parts": 1.0 + sum(int(genotype[gene]) for gene in "abcdef") + 20.0 * (genotype["switch"] != 0)}
+
+
+def wide_variants(genotype: Genotype) -> list[Genotype]:
+    settings = range(1, 21) if genotype["switch"] else (0,)
+    return [{**genotype, "switch": setting} for setting in settings]
+
+
+def wide_problem(most: float, **changes: object) -> SearchProblem:
+    posed = SearchProblem(
+        space=WIDE,
+        cost=wide_cost,
+        evaluate=lambda genotype: Outcome(accuracy=0.5 + wide_cost(genotype)["parts"] / 100, flips=0.1),
+        made_from="wide",
+        limits={"parts": most},
+        variants=wide_variants,
+        cheapest=dict.fromkeys(WIDE.genes, 0),
+    )
+    return replace(posed, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("most", "num_within"), [(1.0, 1), (2.0, 7), (3.0, 28), (4.0, 78)])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_there_is_within_tight_limits_is_found_or_its_lack_is_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    method: Literal["evolution", "random", "accuracy"],
+    most: float,
+    num_within: int,
+) -> None:
+    """Of 1,458 networks 1 to 78 are within the limit, and of these each has one setting among 21."""
+    for seed in range(2):
+        found = search(
+            wide_problem(most), plan(method, seed=seed, num_evaluations=30), table=tmp_path / f"{seed}.jsonl"
+        )
+        assert len(found.evaluated) == min(30, num_within)
+        assert len(found.over_limit) <= 8 * (1 + len(found.evaluated)), "a population without a find, then a draw"
+        told = f"30 networks were asked for and {num_within} found: there is no other within {{'parts': {most}}}"
+        assert found.shortfall == ("" if num_within >= 30 else told)
+        assert [record.message for record in caplog.records] == [told] * (num_within < 30)
+        caplog.clear()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_measured_is_asked_only_of_what_may_be_within(
+    tmp_path: Path, method: Literal["evolution", "random", "accuracy"]
+) -> None:
+    """None is drawn over a limit on what is counted; a limit on what is measured is told to have ended the search."""
+    measured: list[Genotype] = []
+
+    def dear(genotype: Genotype) -> dict[str, float]:
+        measured.append(genotype)
+        return {**wide_cost(genotype), "latency_ms": wide_cost(genotype)["parts"]}
+
+    counting = wide_problem(3.0, cost=dear, counted=wide_cost)
+    found = search(counting, plan(method, num_evaluations=30), table=tmp_path / "counted.jsonl")
+    assert len(found.evaluated) == 28
+    assert method != "random" or len(measured) == 28
+    measured.clear()
+    blind = wide_problem(3.0, cost=dear, counted=nothing, limits={"latency_ms": 1.0})
+    found = search(blind, plan(method, num_evaluations=3), table=tmp_path / "measured.jsonl")
+    assert len(found.evaluated) == 1 < len(measured) <= 3 * (50 + 8)
+    networks = {json.dumps({**row.genotype, "switch": row.genotype["switch"] != 0}) for row in found.over_limit}
+    assert method != "random" or len(networks) == len(found.over_limit), "and no network is drawn twice"
+    assert "3 networks were asked for and 1 found: no other within" in found.shortfall
+    assert "came up in 174 proposals; raise the limits" in found.shortfall
+
+
+def test_of_a_space_too_large_to_walk_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "_MAX_DRAWS", WIDE.size - 1)
+    found = search(wide_problem(2.0), plan("random"), table=tmp_path / "rows.jsonl")
+    assert 1 <= len(found.evaluated) <= 7 and "no other within {'parts': 2.0} came up" in found.shortfall
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_where_the_cheapest_is_over_the_limits_nothing_else_is_asked(
+    tmp_path: Path, method: Literal["evolution", "random", "accuracy"]
+) -> None:
+    """What was measured of it before a kill holds after it."""
+    table, counted = tmp_path / "rows.jsonl", Counted()
+    dear = wide_problem(0.5, evaluate=counted, counted=nothing)
+    cheap = replace(dear, cost=lambda _: {"parts": 0.1})
+    for posed in (dear, cheap):
+        with pytest.raises(ConfigError, match=r"cheapest member is over the limits \(parts 1 against 0\.5\)"):
+            search(posed, plan(method), table=table)
+    assert not counted.genotypes and len(read_rows(table)) == 1
+    within = search(wide_problem(99.0), plan(method), table=tmp_path / "within.jsonl")
+    assert set(trail(within)[0].values()) == {0}, "else it comes first"
+
+
 def test_evolution_covers_more_than_its_peers_on_average(tmp_path: Path) -> None:
     """Of 4,096 genotypes 60 are evaluated; each gene that gains accuracy costs flips, and one does both harm."""
     reference = Outcome(accuracy=0.2, flips=0.5)
@@ -275,11 +378,12 @@ def test_start_is_evaluated_first_and_methods_share_a_table(tmp_path: Path) -> N
 
 def test_looser_limits_go_on_with_what_tighter_ones_left_out(tmp_path: Path) -> None:
     table = tmp_path / "rows.jsonl"
-    tight = search(problem(limits={"latency_ms": 3.0}), plan("random", num_evaluations=48), table=table)
-    assert tight.over_limit
-    loose = search(problem(limits={"latency_ms": 99.0}), plan("random", num_evaluations=48), table=table)
+    tight_one, loose_one = (replace(problem(limits={"latency_ms": most}), counted=nothing) for most in (3.0, 99.0))
+    tight = search(tight_one, plan("random", num_evaluations=48), table=table)
+    assert len(tight.over_limit) == SPACE.size - len(tight.evaluated) > 0
+    loose = search(loose_one, plan("random", num_evaluations=48), table=table)
     assert len(loose.evaluated) == SPACE.size and not loose.over_limit
-    again = search(problem(limits={"latency_ms": 3.0}), plan("random", num_evaluations=48), table=table)
+    again = search(tight_one, plan("random", num_evaluations=48), table=table)
     assert trail(again) == trail(tight)
 
 

@@ -1,6 +1,7 @@
 """A tiny family through the real stages: finalists stand alone, hold the champion and are gated; certify is sealed."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -97,6 +98,19 @@ def params(family: dict[str, Any] | None = None, **sections: Any) -> dict[str, A
     }
     chosen = {"candidates": {}, "family": FAMILY | (family or {})} | sections.pop("training", {})
     return {"seed": 1, "training": own | chosen, **sections}
+
+
+@pytest.fixture(autouse=True)
+def counted_as_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted without a network is what the network made of it costs, wherever a test asks."""
+    real = Family.cost
+
+    def checked(self: Family, genotype: Any) -> dict[str, float]:
+        costs = real(self, genotype)
+        assert self.counted(genotype).items() <= costs.items()
+        return costs
+
+    monkeypatch.setattr(Family, "cost", checked)
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +284,8 @@ def test_targets_are_searched_within_their_limits_gated_and_listed(
     assert list(report.children) == ["server", "phone"], "the earlier finalists are gone"
     assert report.children["phone"]["metrics"]["multiply_adds"] <= 1.05 * alone
     assert report.facts["target watch"].startswith("none: the family's cheapest member is over")
+    assert re.match(r"12 networks were asked for and \d found: there is no other", report.facts["search for phone"])
+    assert "search for server" not in report.facts and "search for watch" not in report.facts
     over = table(workspace).filter(pa.compute.invert(table(workspace)["within_limits"]))
     assert over.num_rows and over["accuracy"].null_count == over.num_rows, "what is over a limit is not evaluated"
     unseal(workspace)
