@@ -163,9 +163,12 @@ class Family:
     def network(self, genotype: Genotype) -> tuple[nn.Module, ModelSpec]:
         """The network of a genotype, with statistics of its own, and its spec.
 
-        IntegrityError unless it holds the champion's weights byte for byte, where it is to hold them.
+        IntegrityError unless its member's weights are the slice of the family's largest member, byte for byte, and it
+        holds those of the champion, where it is to hold them.
         """
-        made, spec = self._released(*self.bench.member(self.supernet, self._member(genotype)), genotype)
+        member, spec = self.bench.member(self.supernet, self._member(genotype))
+        check_contained(self.supernet.largest.state_dict(), member.state_dict())
+        made, spec = self._released(member, spec, genotype)
         if self.champion is not None and self.holds_champion(genotype):
             _check_held(made, spec, self.champion)
         return made, spec

@@ -36,6 +36,7 @@ from components.training import fitting
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels
 from components.training.families import Family
+from components.training.supernet_fitting import MemberBench
 from components.training.switching import THRESHOLDS
 from components.workloads import families
 from components.workloads.incumbents import INCUMBENT, take_in_incumbent
@@ -225,6 +226,22 @@ def test_a_champion_altered_by_one_weight_is_not_taken_for_held(
 
     monkeypatch.setattr(Family, "_released", altered)
     with pytest.raises(IntegrityError, match=r"head\.bias differs at \[0\]"):
+        training(workspace, params({"epochs": 1, "evaluations": 2}))
+
+
+def test_a_member_altered_by_one_weight_is_not_taken_for_a_slice(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MemberBench.member
+
+    def altered(self: MemberBench, *arguments: Any) -> Any:
+        network, spec = real(self, *arguments)
+        with torch.no_grad():
+            network.head.bias[1] += 1e-3  # type: ignore[union-attr,index,operator]
+        return network, spec
+
+    monkeypatch.setattr(MemberBench, "member", altered)
+    with pytest.raises(IntegrityError, match=r"head\.bias differs at \[1\]"):
         training(workspace, params({"epochs": 1, "evaluations": 2}))
 
 
