@@ -20,7 +20,7 @@ def tell(
         told += [_about_check(check) for check in findings.checks if check.result != "holds"]
         told += _about_slices(findings.open_slices(policy))
     if outcome == "HOLD":
-        told.append(_about_further(further, policy))
+        told.append(_about_further(further, policy, asked=answer is not None))
     return tuple(told)
 
 
@@ -51,10 +51,11 @@ def _about_slices(rows: list[SliceCheck]) -> list[str]:
     return told[:_NUM_NAMED] + ([f"and {rest} more slices"] if rest > 0 else [])
 
 
-def _about_further(further: int | None, policy: Policy) -> str:
+def _about_further(further: int | None, policy: Policy, *, asked: bool) -> str:
     if further is None:
         return "no number of further samples would decide it at the rates seen: one is at its limit, or unknown"
     if further == 0:
-        return "the certify split is large enough for the rates seen; chance was against it, or they differ there"
+        enough = "the certify split is large enough for the rates seen"
+        return f"{enough}; chance was against it, or they differ there" if asked else enough
     chance = f"with {policy.min_power:.0%} chance at the rates seen"
     return f"about {further} further labelled samples would decide it, {chance}"

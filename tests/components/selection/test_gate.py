@@ -154,6 +154,7 @@ def test_candidates_are_asked_best_first_until_one_is_promoted(make_evidence, ma
     assert [one.outcome for one in decisions] == ["REJECT", "HOLD", "PROMOTE"]
     assert [look.candidate for look in ledger.looks()] == ["better"]
     assert "better was asked first" in decisions[1].reasons[0]
+    assert "chance was against it" not in " ".join(decisions[1].reasons), "it was not asked"
 
 
 def test_replay_must_stay_right(make_evidence, make_pair, ledger) -> None:
