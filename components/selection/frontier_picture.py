@@ -113,9 +113,9 @@ def _draw_front(axes: Any, spots: Sequence[Spot], across: Sequence[float], front
 
 
 def _name_spots(axes: Any, spots: Sequence[Spot], across: Sequence[float]) -> None:
-    """A number at each named spot, and the names below the picture: beside the spots they would cover one another."""
-    named = ((spot, place) for spot, place in zip(spots, across, strict=True) if spot.name)
-    for number, (spot, place) in enumerate(named, start=1):
+    """A number at each named spot, in the order of names, which stand below: beside the spots they would overlap."""
+    named = [(spot, place) for spot, place in zip(spots, across, strict=True) if spot.name]
+    for number, (spot, place) in enumerate(sorted(named, key=lambda pair: pair[0].name), start=1):
         where = (place, 100 * spot.outcome.accuracy)
         beside = (6, -11 if spot.outcome.accuracy > 0.5 else 5)  # within the axes at 100% and at 0%
         axes.annotate(str(number), where, xytext=beside, textcoords="offset points", fontsize=8, fontweight="bold")
