@@ -124,10 +124,7 @@ class Family:
         return dict(self._costs[key])
 
     def counted(self, genotype: Genotype) -> dict[str, float]:
-        """The multiply-adds and parameters of `cost`, without making the network; none for what grows around another.
-
-        Ten thousand answers take a second.
-        """
+        """The multiply-adds and parameters of `cost`, without making the network; none for what grows around one."""
         if self.form == "widened":
             return {}
         space, member = self.supernet.space, self._member(genotype)

@@ -66,13 +66,16 @@ def tune_coefficient(
     new = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     chosen = np.unique(np.linspace(0, len(calibration) - 1, min(NUM_FOR_NORMS, len(calibration))).astype(int))
     images = normalise(torch.from_numpy(np.array(calibration[chosen])), spec)
-    points, weights = [], []
-    for coefficient in track(COEFFICIENTS, "interpolating weights"):
+
+    def move_to(coefficient: float) -> None:
         network.load_state_dict(interpolate(old, new, coefficient))
         if 0 < coefficient < 1:
             calibrate(network, images)
-        points.append(predict_logits(network, spec, search.pixels).argmax(axis=1) == search.labels)
-        weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
-    best = most_accurate(np.stack(points), was_right, flip_target=flip_target)
-    network.load_state_dict(weights[best])
-    return COEFFICIENTS[best]
+
+    right = []
+    for coefficient in track(COEFFICIENTS, "interpolating weights"):
+        move_to(coefficient)
+        right.append(predict_logits(network, spec, search.pixels).argmax(axis=1) == search.labels)
+    best = COEFFICIENTS[most_accurate(np.stack(right), was_right, flip_target=flip_target)]
+    move_to(best)
+    return best

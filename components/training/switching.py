@@ -72,8 +72,8 @@ def tune_threshold(
     logits = both_logits(network, spec, images.pixels)
     old, new = (part.argmax(axis=1) for part in logits)
     margin = margins(torch.from_numpy(logits[0]), torch.from_numpy(logits[1])).numpy()
-    answers = np.where(margin > THRESHOLDS[:, None], new, old)
-    best = float(THRESHOLDS[most_accurate(answers == images.labels, was_right, flip_target=flip_target)])
+    right = np.stack([np.where(margin > threshold, new, old) == images.labels for threshold in THRESHOLDS])
+    best = float(THRESHOLDS[most_accurate(right, was_right, flip_target=flip_target)])
     network.threshold.fill_(best)
     return best
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from components.core.errors import ConfigError
@@ -28,6 +29,21 @@ def search(seed: int = 0) -> LabelledPixels:
     return LabelledPixels(pixels=rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8), labels=rng.integers(0, 2, 40))
 
 
+def tuned(new: nn.Module, old: nn.Module, images: LabelledPixels, *, target: float) -> tuple[float, NDArray[np.bool_]]:
+    """The coefficient chosen for `new`, and which images `old` has right."""
+    was_right = predict_logits(old, SPEC, images.pixels).argmax(1) == images.labels
+    coefficient = tune_coefficient(
+        new,
+        old.state_dict(),
+        SPEC,
+        search=images,
+        was_right=was_right,
+        calibration=images.pixels,
+        flip_target=target,
+    )
+    return coefficient, was_right
+
+
 def test_halfway_by_hand_and_ends_exact() -> None:
     old = {"w": torch.tensor([0.0, 3.0]), "n": torch.tensor(1)}
     new = {"w": torch.tensor([1.0, 5.0]), "n": torch.tensor(9)}
@@ -45,16 +61,7 @@ def test_other_architectures_are_refused_by_name() -> None:
 @pytest.mark.parametrize("target", [0.0, 0.1, 0.5])
 def test_tuned_coefficient_keeps_to_its_target(target: float) -> None:
     old, new, images = network(0), network(1), search()
-    was_right = predict_logits(old, SPEC, images.pixels).argmax(1) == images.labels
-    coefficient = tune_coefficient(
-        new,
-        old.state_dict(),
-        SPEC,
-        search=images,
-        was_right=was_right,
-        calibration=images.pixels,
-        flip_target=target,
-    )
+    coefficient, was_right = tuned(new, old, images, target=target)
     right = predict_logits(new, SPEC, images.pixels).argmax(1) == images.labels
     assert 0 <= coefficient <= 1
     assert np.sum(was_right & ~right) <= target * 40
@@ -65,15 +72,5 @@ def test_where_the_new_is_no_better_the_old_weights_stay() -> None:
     old = network(0)
     new = network(0)
     images = search()
-    was_right = predict_logits(old, SPEC, images.pixels).argmax(1) == images.labels
-    coefficient = tune_coefficient(
-        new,
-        old.state_dict(),
-        SPEC,
-        search=images,
-        was_right=was_right,
-        calibration=images.pixels,
-        flip_target=1,
-    )
-    assert coefficient == 0
+    assert tuned(new, old, images, target=1)[0] == 0
     assert all(torch.equal(a, b) for a, b in zip(old.state_dict().values(), new.state_dict().values(), strict=True))

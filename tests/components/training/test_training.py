@@ -210,6 +210,14 @@ def test_a_champion_that_writes_its_defaults_down_has_no_other_architecture(phot
     assert not summary.skipped and "interpolated" in [candidate.name for candidate in summary.candidates]
 
 
+def test_weights_that_read_images_normalised_otherwise_are_no_start(photos: Path, champion: Path) -> None:
+    model = load_model(champion)
+    save_model(photos / "theirs", model.network, replace(model.spec, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)))
+    recipes = {"plain": Recipe(**NET), "interpolated": Recipe(**CHAMPION_NET, interpolate=True)}
+    summary = run(photos, recipes, champion=photos / "theirs")
+    assert "normalised otherwise" in summary.skipped["interpolated"]
+
+
 def test_the_reseed_of_what_learned_from_a_lost_model_is_skipped(photos: Path, champion: Path) -> None:
     run(photos, {"focal": Recipe(**NET, distill_weight=0.5)}, champion=champion)
     summary = run(photos, {"plain": Recipe(**NET)}, champion=photos / "second" / "focal" / "model")

@@ -461,6 +461,12 @@ def test_a_family_of_one_class_around_a_champion_of_three(tmp_path: Path, drawn:
 def test_a_champion_that_cannot_be_held_is_told_in_words(workspace: Workspace) -> None:
     with pytest.raises(DataError, match=r"no candidate: .*reads images of the champion's side"):
         training(workspace, params({"champion": "widened"}))
+    model = load_model(workspace.baseline / "model")
+    other = replace(model.spec, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    save_model(workspace.root / "normalised", model.network, other)
+    pin_champion(workspace, workspace.root / "normalised")
+    with pytest.raises(DataError, match="images normalised otherwise"):
+        training(workspace, params({"champion": "shared", "sizes_px": []}))
     architecture = {"family": "torchvision", "name": "shufflenet_v2_x0_5", "num_classes": 3}
     spec = ModelSpec(architecture=architecture, classes=tuple(PRODUCTS), size_px=16)
     save_model(workspace.root / "foreign", build_network(architecture), spec)
