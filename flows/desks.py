@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.core.errors import StateError
+from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -19,7 +19,7 @@ from components.selection.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
 from components.tracking.runs import Tracker
 from components.workloads.params import Params
-from components.workloads.records import evaluation_digest, read_decisions, read_winner
+from components.workloads.records import Winner, check_winner, code_digest, evaluation_digest, read_winner
 
 
 class ModelAlias:
@@ -61,16 +61,39 @@ def open_desk(settings: Settings, tracker: Tracker) -> Desk:
 
 
 def current_digests(workspace: Workspace, params: Params) -> Digests:
-    """The digests of the winner as everything stands now, computed afresh; StateError when there is no winner."""
+    """The digests of the winner as everything stands now, computed afresh; StateError when there is no winner.
+
+    IntegrityError when its Decision is not about what is here now.
+    """
     winner = read_winner(workspace)
     if winner is None:
         raise StateError("the last release has no winner to promote; run `detent run release` and see its decision")
-    tag = read_json(workspace.stage("packaging") / "bento.json")["tag"]
+    return digests_of(winner, workspace, params)
+
+
+def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
+    """What an approval of this winner is bound to, computed afresh."""
+    policy = policy_digest(params.selection.policy)
+    check_winner(winner, workspace, policy=policy)
+    model = model_digest(winner.model(workspace))
     return Digests(
-        model=model_digest(workspace.stage("training") / winner / "model"),
+        model=model,
         evaluation_set=evaluation_digest(workspace),
-        policy=policy_digest(params.selection.policy),
-        decision=read_decisions(workspace)[winner].digest,
-        bento=content_digest(find_bento(workspace.bentos, tag)),
+        policy=policy,
+        decision=winner.digest,
+        bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model))),
         champion=read_json(workspace.baseline / "baseline.json")["model"],
+        code=code_digest(),
     )
+
+
+def bento_tag(workspace: Workspace, *, model: str) -> str:
+    """The tag of the Bento that was packaged of a model; IntegrityError when it is of another, or of none."""
+    path = workspace.stage("packaging") / "bento.json"
+    value = read_json(path)
+    if value.get("tag") is None or value.get("model_digest") != model:
+        raise IntegrityError(
+            f"{path} is of model {str(value.get('model_digest'))[:12]}, the winner is {model[:12]}: `detent run` "
+            "packages anew; nothing was proposed or promoted"
+        )
+    return str(value["tag"])

@@ -84,8 +84,8 @@ def move_champion(number: int) -> Promotion:
     digests = current_digests(office.workspace, office.params)
     winner = read_winner(office.workspace)
     if winner is not None and digests.bento is not None:
-        num_samples = office.params.packaging.parity_samples
-        record_predictions(office.workspace, winner=winner, bento_digest=digests.bento, num_samples=num_samples)
+        num = office.params.packaging.parity_samples
+        record_predictions(office.workspace, winner.model(office.workspace), digests.bento, num_samples=num)
     promotion = promote(office.full_desk(office.tracker()), number, actor=office.actor, current=digests)
     create_table_artifact([asdict(item) for item in promotion.projected], key="promotion", description="Mirrors")
     return promotion

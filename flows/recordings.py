@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from components.packaging.parity import Reference
 
 
-def record_predictions(workspace: Workspace, *, winner: str, bento_digest: str, num_samples: int) -> None:
-    """Keep the winner's predictions on samples of the search split, unless they are kept already."""
+def record_predictions(workspace: Workspace, model: Path, bento_digest: str, *, num_samples: int) -> None:
+    """Keep a winning model's predictions on samples of the search split, unless they are kept already."""
     path = _path(workspace, bento_digest)
     if path.is_file():
         return
     from components.workloads.judging import parity_reference
 
-    model = workspace.stage("training") / winner / "model"
     photos = workspace.stage("validation") / "photos" / "search"
     write_recording(path, parity_reference(model, photos, num_samples=num_samples, cache=workspace.cache))
 

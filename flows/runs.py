@@ -162,7 +162,8 @@ def carry_out(stage: str, settings: Settings, params: Params, graph: Graph) -> A
 def report_pages(workspace: Workspace) -> list[Path]:
     """The pages that explain the last decisions, the winner's first."""
     winner = read_winner(workspace)
-    return sorted(workspace.stage("selection").glob("*.html"), key=lambda page: (page.stem != winner, page.stem))
+    first = winner.stem if winner is not None else None
+    return sorted(workspace.stage("selection").glob("*.html"), key=lambda page: (page.stem != first, page.stem))
 
 
 def is_taken_in(folder: Path) -> bool:
@@ -179,11 +180,10 @@ def _is_proposed(settings: Settings, params: Params, workspace: Workspace) -> bo
     winner = read_winner(workspace)
     if winner is None:
         return True
-    digest = read_decisions(workspace)[winner].digest
     from components.promotion.audit import history
 
     rows = history(open_journal(settings), workload=params.workload, catalog=params.catalog)
-    return any(row.decision == digest for row in rows)
+    return any(row.decision == winner.digest for row in rows)
 
 
 def _plan(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None]) -> Answer:
@@ -209,7 +209,7 @@ def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> A
     rows = [
         (name, decision.outcome, _rates(decision), " ".join(decision.reasons)) for name, decision in decisions.items()
     ]
-    promoted = champion is not None and winner is not None and champion.model == decisions[winner].digests["candidate"]
+    promoted = champion is not None and winner is not None and champion.model == winner.decision.digests["candidate"]
     after = [_what_ran(changes), *(f"report: {page}" for page in report_pages(workspace))]
     if champion is not None:
         after.append(f"champion: version {champion.version}, Bento {champion.bento}; `detent serve` answers with it")
@@ -218,7 +218,7 @@ def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> A
     return Answer(
         value={
             "ran": [name for name in STAGES if name in changes],
-            "winner": winner,
+            "winner": winner.candidate if winner is not None else None,
             "promoted": promoted,
             "decisions": {name: decision.outcome for name, decision in decisions.items()},
             "champion": champion.model if champion is not None else None,

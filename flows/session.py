@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.digests import digest_json, digest_tree
 from components.core.settings import Settings
 from components.core.stages import Workload
 from components.core.workspace import Workspace
 from components.tracking.runs import Tracker
 from components.workloads import find_workload
 from components.workloads.params import Params, load_params
+from components.workloads.records import code_digest
 from flows.desks import model_name
 from flows.versions import Graph
 
@@ -43,7 +43,7 @@ def open_session(settings: Settings, *, name: str) -> Iterator[Session]:
     params = load_params(workspace)
     tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
     tracker.end_ghosts()
-    tags = {"detent.workload": params.workload, "detent.catalog": params.catalog, **_digests(workspace)}
+    tags = {"detent.workload": params.workload, "detent.catalog": params.catalog, "detent.code_digest": code_digest()}
     with tracker.run(name, tags=tags) as run_id:
         tracker.log(run_id, params=_plain(params))
         yield Session(
@@ -55,11 +55,6 @@ def open_session(settings: Settings, *, name: str) -> Iterator[Session]:
             tracker=tracker,
             run_id=run_id,
         )
-
-
-def _digests(workspace: Workspace) -> dict[str, str]:
-    code = [digest_tree(workspace.root / name, "*.py") for name in ("components", "flows")]
-    return {"detent.code_digest": digest_json(code)}
 
 
 def _plain(params: Params) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Proposals: a candidate that the gate would promote waits here for people, holding nothing while it waits.
 
-A proposal is bound by digest to the model, its Bento, the evaluation set, the policy, the decision and the
-champion that it was compared with. Whatever changes before the promotion makes it void, on record, and the
+A proposal is bound by digest to the model, its Bento, the evaluation set, the policy, the decision, the code and
+the champion that it was compared with. Whatever changes before the promotion makes it void, on record, and the
 error says which digest changed. Every verb may be repeated after a kill: it finds its own row and adds none.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from components.core.decisions import Outcome
 from components.core.errors import ConflictError, DataError, DetentError, IntegrityError, RefusedError, StateError
 from components.promotion.actors import Actor
 from components.promotion.desk import Desk, check_reason
@@ -30,7 +31,9 @@ _CLOSED: dict[str, ProposalState] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What a release proposes. `outcome` is the gate's word; `champion` in `digests` is the model compared with.
+    """What a release proposes; `champion` in `digests` is the model compared with.
+
+    `outcome` is that of the Decision whose digest stands in `digests`: only PROMOTE can be proposed.
 
     `bento` is the Bento's tag, its digest stands in `digests`. `report` is a link or path for the approver.
     """
@@ -39,7 +42,7 @@ class Candidate:
     catalog: str
     version: str
     digests: Digests
-    outcome: str
+    outcome: Outcome
     bento: str | None = None
     trained_by: str | None = None
     report: str | None = None
@@ -229,11 +232,10 @@ def _champion_moved(proposal: Proposal, champion: Champion | None) -> str:
 
 
 def _check_candidate(candidate: Candidate, champion: Champion | None) -> None:
-    allowed = ("PROMOTE",) if champion else ("PROMOTE", "BOOTSTRAP")
-    if candidate.outcome not in allowed:
+    if candidate.outcome != "PROMOTE":
         raise StateError(
-            f"the gate said {candidate.outcome} of version {candidate.version}, only {' or '.join(allowed)} can be "
-            "proposed" + ("; `detent compare` shows the reasons" if champion else "")
+            f"the gate said {candidate.outcome} of version {candidate.version}, only PROMOTE can be proposed; its "
+            "decision tells the reasons"
         )
     if candidate.digests.champion != (champion.model if champion else None):
         raise ConflictError(
@@ -250,8 +252,8 @@ def _check_candidate(candidate: Candidate, champion: Champion | None) -> None:
 def _find_pending(transaction: Transaction, candidate: Candidate) -> int | None:
     for number in transaction.open_proposals():
         known = load_proposal(transaction, number)
-        same = (known.key, known.candidate.digests) == ((candidate.workload, candidate.catalog), candidate.digests)
-        if same and not known.is_overdue(transaction.now):
+        same = known.key == (candidate.workload, candidate.catalog)
+        if same and not known.candidate.digests.changes(candidate.digests) and not known.is_overdue(transaction.now):
             return number
     return None
 

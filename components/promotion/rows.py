@@ -23,7 +23,10 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
-    """What an approval is bound to; a digest that changes makes it void. sha256 in hex, None for "there is none"."""
+    """What an approval is bound to; a digest that changes makes it void. sha256 in hex, None for "there is none".
+
+    `code` is None in rows of schema 1, which did not record it: such a proposal is bound to the other digests alone.
+    """
 
     model: str
     evaluation_set: str
@@ -31,6 +34,7 @@ class Digests:
     decision: str
     bento: str | None = None
     champion: str | None = None
+    code: str | None = None
 
     def changes(self, current: Digests) -> list[str]:
         """What differs in `current`, one sentence a digest, in words for the person who approved."""
@@ -38,7 +42,7 @@ class Digests:
         return [
             f"{name.replace('_', ' ')} was {short(then)} when proposed and is {short(now)} now"
             for name, then, now in pairs
-            if then != now
+            if then != now and (name, then) != ("code", None)
         ]
 
 

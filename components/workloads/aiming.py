@@ -90,8 +90,8 @@ def default_verdicts(workspace: Workspace) -> Path:
     folder = workspace.stage("selection") / "verdicts"
     found = {path.stem.removeprefix("search-"): path for path in sorted(folder.glob("search-*.parquet"))}
     winner = read_winner(workspace)
-    if winner in found:
-        return found[winner]
+    if winner is not None and winner.candidate in found:
+        return found[winner.candidate]
     candidates = [path for name, path in found.items() if name not in (CHAMPION, RESEED)]
     if not candidates:
         raise StateError(

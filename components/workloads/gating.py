@@ -26,7 +26,7 @@ from components.selection.marks import read_marks
 from components.selection.report import write_report
 from components.workloads.judging import judge
 from components.workloads.params import Params
-from components.workloads.records import code_digest, evaluation_digest
+from components.workloads.records import WINNER, code_digest, evaluation_digest, winner_json
 from components.workloads.targets import ask_finalists, read_record, serve_targets, told_of
 
 RESEED = "reseed"
@@ -65,7 +65,7 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
         rows = rows_for(decision, evidence, policy)
         peers = [other for other_name, other in decisions.items() if other_name != name]
         write_report(out / f"{name}.html", decision, rows=rows, images=images, peers=peers)
-    write_json(out / "winner.json", {"candidate": winner})
+    write_json(out / WINNER, winner_json(winner, decisions))
     served = serve_targets(params.selection.targets, decisions, record)
     return _report(decisions, winner, told_of(served, out=out))
 
@@ -162,7 +162,7 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
             "champion": bench.champion.digest if bench.champion is not None else "",
             "dataset": evaluation_digest(workspace),
             "policy": policy_digest(params.selection.policy),
-            "code": code_digest(workspace),
+            "code": code_digest(),
         },
     )
 
@@ -203,6 +203,6 @@ def _without_photos(bench: _Bench, out: Path) -> StageReport:
             outcome="HOLD", candidate=name, mode="sealed", certified=None, reasons=(reason,), shown_split="none"
         )
         write_text(out / f"{name}.decision.json", decision.to_json())
-    write_json(out / "winner.json", {"candidate": None})
+    write_json(out / WINNER, winner_json(None, {}))
     files = tuple(f"{name}.decision.json" for name in bench.candidates)
     return StageReport(facts={"winner": "none", "reason": reason}, pictures=files)

@@ -18,9 +18,8 @@ from components.core.files import atomic_directory, read_json, write_json
 from components.core.params import parse_section
 from components.core.stages import StageReport, Workload, write_report
 from components.core.workspace import Workspace
-from components.workloads.incumbents import INCUMBENT
 from components.workloads.params import Params
-from components.workloads.records import read_winner
+from components.workloads.records import champion_folder, read_winner
 
 
 def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
@@ -95,7 +94,7 @@ def training(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         search=validated / "photos" / "search",
         synthetic=workspace.stage("synthesis"),
         classes=tuple(json.loads((validated / "classes.json").read_text(encoding="utf-8"))),
-        champion=_champion(workspace),
+        champion=champion_folder(workspace),
         cache=workspace.cache,
         scratch=workspace.scratch,
     )
@@ -137,7 +136,7 @@ def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
     params = _params(raw)
     out = workspace.stage("selection")
     with atomic_directory(out) as partial:
-        report = gate(workspace, params, champion=_champion(workspace), out=partial)
+        report = gate(workspace, params, champion=champion_folder(workspace), out=partial)
         write_report(partial, report)
     return report
 
@@ -154,10 +153,10 @@ def packaging(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         with atomic_directory(out) as partial:
             write_json(partial / "bento.json", {"tag": None, "reason": "the gate let no candidate through"})
         return _told(out, StageReport(facts={"bento": "none: the gate let no candidate through"}))
-    model = workspace.stage("training") / winner / "model"
+    model = winner.model(workspace)
     search = workspace.stage("validation") / "photos" / "search"
     reference = parity_reference(model, search, num_samples=params.packaging.parity_samples, cache=workspace.cache)
-    version_info = {"candidate": winner, "workload": params.workload, "catalog": params.catalog}
+    version_info = {"candidate": winner.candidate, "workload": params.workload, "catalog": params.catalog}
     summary = package(model, reference, version_info=version_info, bento_home=workspace.bentos, out=out)
     metrics = {
         "parity_samples": float(summary.parity.num_samples),
@@ -169,15 +168,6 @@ def packaging(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
 
 def _params(raw: Mapping[str, Any]) -> Params:
     return parse_section(Params, raw, where="params.yaml")
-
-
-def _champion(workspace: Workspace) -> Path | None:
-    """The folder of the pinned champion's model; before the first release an incumbent from elsewhere, or None."""
-    pinned = read_json(workspace.baseline / "baseline.json")["model"]
-    incumbent = workspace.baseline / INCUMBENT
-    if pinned is None:
-        return incumbent if incumbent.is_dir() else None
-    return workspace.baseline / "model"
 
 
 def _record_inputs(workspace: Workspace) -> dict[str, str]:

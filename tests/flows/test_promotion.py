@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from components.core.errors import RefusedError, StateError
+from components.core.errors import IntegrityError, RefusedError, StateError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
+from components.promotion.policy import ApprovalPolicy
 from components.promotion.projections import DeploymentPointer
 from components.workloads.params import load_params
+from components.workloads.records import code_digest, read_decisions
 from flows.baseline import champion_of
 from flows.promotion import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
+from flows.proposals import propose_winner
 from flows.runs import run_release
+from flows.session import open_session
 from flows.status import read_status
 from tests.flows.drawn import PARAMS, write_params
 
@@ -43,6 +53,73 @@ def test_a_release_ends_in_a_proposal_that_waits(release: Release, monkeypatch: 
     with pytest.raises(RefusedError, match="eve may not approve"):
         approve_proposal(1, reason="mine")
     assert shown_version(workspace) is None
+
+
+@contextmanager
+def planted(path: Path, content: bytes) -> Iterator[None]:
+    """A file with other content, put back at the end."""
+    kept = path.read_bytes() if path.is_file() else None
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.unlink() if kept is None else path.write_bytes(kept)
+
+
+def test_what_the_gate_did_not_say_is_neither_proposed_nor_approved(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong files in the selection's folder, each under a policy that would approve without a person."""
+    workspace, _ = release
+    monkeypatch.setenv("DETENT_ACTOR", "rita")
+    folder = workspace.stage("selection")
+    said = read_decisions(workspace)["plain"]
+    refused = replace(said, outcome="REJECT", certified=None)
+    before = show_history().value["rows"]
+    wrong = {
+        "a bare name": [
+            ("winner.json", b'{"candidate": "other"}'),
+            ("other.decision.json", refused.to_json().encode()),
+        ],
+        "a refusal": [("plain.decision.json", refused.to_json().encode())],
+        "a refusal, named": [
+            ("plain.decision.json", refused.to_json().encode()),
+            ("winner.json", json.dumps({"candidate": "plain", "decision": refused.digest}).encode()),
+        ],
+        "about another model": [
+            ("plain.decision.json", replace(said, digests=said.digests | {"candidate": "0" * 64}).to_json().encode()),
+            ("winner.json", b'{"candidate": "plain"}'),
+        ],
+        "about another policy": [
+            ("plain.decision.json", replace(said, digests=said.digests | {"policy": "0" * 64}).to_json().encode()),
+            ("winner.json", b'{"candidate": "plain"}'),
+        ],
+    }
+    with open_session(Settings(), name="planted") as session:
+        auto = replace(session, params=session.params.model_copy(update={"approval": ApprovalPolicy(auto=True)}))
+        for files in wrong.values():
+            with ExitStack() as stack:
+                for name, content in files:
+                    stack.enter_context(planted(folder / name, content))
+                with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
+                    propose_winner.fn(auto)
+                with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
+                    approve_proposal(1, reason="looks right")
+        with (
+            planted(workspace.stage("packaging") / "bento.json", b'{"tag": "detent:other", "model_digest": "00"}'),
+            pytest.raises(IntegrityError, match="packages anew"),
+        ):
+            propose_winner.fn(auto)
+    assert show_history().value["rows"] == before and shown_version(workspace) is None
+
+
+def test_the_proposal_is_bound_to_the_decision_and_the_code(release: Release) -> None:
+    workspace, _ = release
+    (row,) = show_history().value["rows"]
+    digests = row["details"]["candidate"]["digests"]
+    assert row["details"]["candidate"]["outcome"] == "PROMOTE"
+    assert digests["decision"] == row["decision"] == read_decisions(workspace)["plain"].digest
+    assert digests["code"] == code_digest() == read_decisions(workspace)["plain"].digests["code"]
 
 
 def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from components.core import verdicts
+from components.core.decisions import Decision
 from components.core.errors import ConfigError, DataError, RefusedError, StateError
-from components.core.files import write_json
+from components.core.files import write_json, write_text
 from components.core.manifest import write_shard
 from components.core.workspace import Workspace
 from components.selection import marks
@@ -19,6 +20,7 @@ from components.selection.error_regions import RegionTest, find_regions
 from components.selection.region_tree import CLASS, Condition, ErrorTable, Region
 from components.synthesis.aims import Aim
 from components.workloads.aiming import Drawn, aims_for, default_verdicts, drawn_factors, read_evidence, write_aims
+from components.workloads.records import winner_json
 
 N = 900
 
@@ -77,7 +79,11 @@ def test_search_verdicts_meet_their_factors_whatever_the_order(workspace: Worksp
 
 def test_the_winner_is_asked_else_the_most_accurate_candidate(workspace: Workspace) -> None:
     assert default_verdicts(workspace) == table_path(workspace, "plain")
-    write_json(workspace.stage("selection") / "winner.json", {"candidate": "poor"})
+    decision = Decision(
+        outcome="PROMOTE", candidate="poor", mode="sealed", certified=True, reasons=(), shown_split="search"
+    )
+    write_text(workspace.stage("selection") / "poor.decision.json", decision.to_json())
+    write_json(workspace.stage("selection") / "winner.json", winner_json("poor", {"poor": decision}))
     assert default_verdicts(workspace) == table_path(workspace, "poor")
     for path in (workspace.stage("selection") / "verdicts").iterdir():
         path.unlink()

@@ -1,0 +1,177 @@
+"""A winner is believed only with the Decision that let it through, and only where that is about what lies here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import components
+from components.core.decisions import Decision
+from components.core.errors import IntegrityError
+from components.core.files import write_json, write_text
+from components.core.manifest import ManifestWriter
+from components.core.workspace import Workspace
+from components.models.identity import CARD, WEIGHTS, model_digest
+from components.workloads.records import (
+    WINNER,
+    champion_folder,
+    check_winner,
+    code_digest,
+    evaluation_digest,
+    read_winner,
+    winner_json,
+)
+
+POLICY = "f" * 64
+
+
+def lay_model(folder: Path, content: str) -> str:
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_text(content)
+    (folder / CARD).write_text("{}")
+    return model_digest(folder)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A finished selection: `good` was let through, `bad` was refused, `old` is the pinned champion."""
+    workspace = Workspace(root=tmp_path, home=tmp_path / "home")
+    for split in ("search", "certify"):
+        with ManifestWriter(workspace.stage("validation") / "photos" / split):
+            pass
+    champion = lay_model(workspace.baseline / "model", "old")
+    write_json(workspace.baseline / "baseline.json", {"model": champion, "anchor_version": None})
+    decisions = {}
+    for name, outcome in (("good", "PROMOTE"), ("bad", "REJECT")):
+        digests = {
+            "candidate": lay_model(workspace.stage("training") / name / "model", name),
+            "champion": champion,
+            "dataset": evaluation_digest(workspace),
+            "policy": POLICY,
+        }
+        decisions[name] = Decision(
+            outcome=outcome, candidate=name, mode="sealed", certified=outcome == "PROMOTE" or None, reasons=("so",),
+            shown_split="search", digests=digests,
+        )  # fmt: skip
+        write_text(workspace.stage("selection") / f"{name}.decision.json", decisions[name].to_json())
+    write_json(workspace.stage("selection") / WINNER, winner_json("good", decisions))
+    return workspace
+
+
+def name_winner(workspace: Workspace, candidate: object, decision: str | None = None) -> None:
+    write_json(workspace.stage("selection") / WINNER, {"candidate": candidate, "decision": decision})
+
+
+def test_the_winner_comes_with_its_decision(workspace: Workspace) -> None:
+    winner = read_winner(workspace)
+    assert winner is not None and (winner.candidate, winner.decision.outcome) == ("good", "PROMOTE")
+    assert winner.digest == winner.decision.digest
+    check_winner(winner, workspace, policy=POLICY)
+
+
+def test_no_winner_is_none(workspace: Workspace) -> None:
+    write_json(workspace.stage("selection") / WINNER, winner_json(None, {}))
+    assert read_winner(workspace) is None
+    (workspace.stage("selection") / WINNER).unlink()
+    assert read_winner(workspace) is None
+
+
+def test_a_bare_name_of_an_earlier_version_is_read_and_checked_all_the_same(workspace: Workspace) -> None:
+    write_json(workspace.stage("selection") / WINNER, {"candidate": "good"})
+    winner = read_winner(workspace)
+    assert winner is not None and winner.decision.outcome == "PROMOTE"
+    write_json(workspace.stage("selection") / WINNER, {"candidate": "bad"})
+    with pytest.raises(IntegrityError, match=r"names bad as winner, the gate said REJECT of bad.*`detent run`"):
+        read_winner(workspace)
+
+
+def test_a_winner_without_a_decision_is_refused(workspace: Workspace) -> None:
+    for name, message in (
+        ("unheard", "unheard.decision.json is missing"),
+        ("../training/good", "is no candidate's name"),
+        (7, "names 7 as winner"),
+    ):
+        name_winner(workspace, name)
+        with pytest.raises(IntegrityError, match=message):
+            read_winner(workspace)
+
+
+def test_a_refusal_edited_into_a_promotion_is_refused(workspace: Workspace) -> None:
+    path = workspace.stage("selection") / "bad.decision.json"
+    refused = Decision.from_json(path.read_text())
+    name_winner(workspace, "bad", refused.digest)
+    write_text(path, replace(refused, outcome="PROMOTE", certified=True).to_json())
+    with pytest.raises(IntegrityError, match=r"bad\.decision\.json has digest .*one of them was altered"):
+        read_winner(workspace)
+
+
+def test_anothers_decision_under_the_winners_name_is_refused(workspace: Workspace) -> None:
+    folder = workspace.stage("selection")
+    shutil.copy(folder / "good.decision.json", folder / "bad.decision.json")
+    name_winner(workspace, "bad")
+    with pytest.raises(IntegrityError, match="said PROMOTE of good"):
+        read_winner(workspace)
+
+
+def test_a_damaged_decision_is_refused(workspace: Workspace) -> None:
+    (workspace.stage("selection") / "good.decision.json").write_bytes(b"\xff{")
+    name_winner(workspace, "good")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_winner(workspace)
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [("candidate", "training/good/model/model.json"), ("champion", "baseline/model/model.json")],
+)
+def test_a_decision_about_another_model_binds_nothing(workspace: Workspace, what: str, where: str) -> None:
+    winner = read_winner(workspace)
+    assert winner is not None
+    (workspace.data / where).write_text("{} ")
+    with pytest.raises(IntegrityError, match=f"the decision on good is about {what} .*nothing was proposed"):
+        check_winner(winner, workspace, policy=POLICY)
+
+
+def test_a_decision_about_other_photos_or_another_policy_binds_nothing(workspace: Workspace) -> None:
+    winner = read_winner(workspace)
+    assert winner is not None
+    with pytest.raises(IntegrityError, match="is about policy ffffffffffff, and here is 000000000000"):
+        check_winner(winner, workspace, policy="0" * 64)
+    shutil.rmtree(workspace.stage("validation") / "photos" / "certify")
+    with pytest.raises(IntegrityError, match="is about dataset"):
+        check_winner(winner, workspace, policy=POLICY)
+
+
+def test_before_the_first_release_an_incumbent_is_what_decisions_are_about(workspace: Workspace) -> None:
+    winner = read_winner(workspace)
+    assert winner is not None
+    (workspace.baseline / "model").rename(workspace.baseline / "incumbent")
+    write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+    check_winner(winner, workspace, policy=POLICY)
+    shutil.rmtree(workspace.baseline / "incumbent")
+    assert champion_folder(workspace) is None
+    with pytest.raises(IntegrityError, match=r"about champion .*, and here is none"):
+        check_winner(winner, workspace, policy=POLICY)
+
+
+def test_the_code_is_that_which_runs_wherever_it_is_installed(tmp_path: Path) -> None:
+    """A copy of the package answers alike from any folder; a changed line or template changes the answer."""
+    root = Path(components.__file__).parent
+    shutil.copytree(root, tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def ask() -> str:
+        asked = "from components.workloads.records import code_digest; print(code_digest())"
+        command = [sys.executable, "-c", asked]
+        return subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert ask() == code_digest()
+    for name in ("selection/bounds.py", "selection/report.html.j2"):
+        before = ask()
+        path = tmp_path / "components" / name
+        path.write_text(path.read_text() + "\n")
+        assert ask() != before
