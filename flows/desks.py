@@ -13,7 +13,7 @@ from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
 from components.promotion.projections import DeploymentPointer, Pointer
-from components.promotion.rows import Champion, Digests
+from components.promotion.rows import Champion, ChampionKey, Digests
 from components.promotion.signatures import signer_from_environment
 from components.selection.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
@@ -23,22 +23,24 @@ from components.workloads.records import Winner, check_winner, code_digest, eval
 
 
 class ModelAlias:
-    """The alias `champion` of the registered model, as a projection of the journal."""
+    """The alias `champion` of the registered model, a target's `champion-TARGET`, as a projection of the journal."""
 
     name = "mlflow alias"
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
 
-    def read(self, workload: str, catalog: str) -> Pointer | None:
+    def read(self, key: ChampionKey) -> Pointer | None:
         """What the alias shows; None where Detent never set it."""
-        shown = champion_alias(self._tracker, model_name(workload, catalog))
+        shown = champion_alias(self._tracker, model_name(key.workload, key.catalog), key.target)
         return Pointer(model=shown[0], sequence=shown[1]) if shown is not None else None
 
     def write(self, champion: Champion) -> None:
         """Point the alias to this champion's version."""
         name = model_name(champion.workload, champion.catalog)
-        set_champion_alias(self._tracker, name, digest=champion.model, sequence=champion.sequence)
+        set_champion_alias(
+            self._tracker, name, digest=champion.model, sequence=champion.sequence, target=champion.target
+        )
 
 
 def model_name(workload: str, catalog: str) -> str:

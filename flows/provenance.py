@@ -188,8 +188,8 @@ def _champions(settings: Settings) -> dict[str, str]:
     journal = open_journal(settings)
     rows = [row for row in history(journal) if row.kind in CHAMPION_KINDS and row.to_model is not None]
     found = {str(row.to_model): f"from {row.time}" for row in rows}
-    for workload, catalog in {(row.workload, row.catalog) for row in rows}:
-        champion = journal.champion(workload, catalog)
+    for key in {row.key for row in rows}:
+        champion = journal.champion(key)
         if champion is not None:
             found[champion.model] = "now"
     return found

@@ -1,7 +1,7 @@
 """The Bento tag "champion": a pointer file in the Bento store, which has no aliases of its own.
 
-One file a workload and catalogue, `champions/WORKLOAD--CATALOG.json`. It mirrors the journal and is fenced by
-the number of the journal's row: it never goes back to an earlier one.
+One file a champion, `champions/WORKLOAD--CATALOG.json`, that of a target `WORKLOAD--CATALOG--TARGET.json`. It
+mirrors the journal and is fenced by the number of the journal's row: it never goes back to an earlier one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ from components.packaging.building import find_bento
 P_co = TypeVar("P_co", covariant=True)
 
 
-class Champion(Protocol):
-    """What this projection shows of the journal's champion."""
+class Key(Protocol):
+    """What there is one champion of; `target` is empty for the main one."""
 
     @property
     def workload(self) -> str: ...  # noqa: D102
     @property
     def catalog(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+
+
+class Champion(Key, Protocol):
+    """What this projection shows of the journal's champion."""
+
     @property
     def model(self) -> str: ...  # noqa: D102
     @property
@@ -49,9 +56,9 @@ class BentoTag(Generic[P_co]):
         self._home = bento_home
         self._make_pointer = make_pointer
 
-    def read(self, workload: str, catalog: str) -> P_co | None:
+    def read(self, key: Key) -> P_co | None:
         """What the pointer shows; None when it is missing or damaged, which a write then repairs."""
-        path = _pointer_path(self._home, workload, catalog)
+        path = _pointer_path(self._home, key.workload, key.catalog, key.target)
         try:
             value = read_json(path)
             return self._make_pointer(model=str(value["model"]), sequence=int(value["sequence"]))
@@ -60,7 +67,7 @@ class BentoTag(Generic[P_co]):
 
     def write(self, champion: Champion) -> None:
         """Show this champion; ConflictError when a later one stands there, SourceError when its Bento is gone."""
-        path = _pointer_path(self._home, champion.workload, champion.catalog)
+        path = _pointer_path(self._home, champion.workload, champion.catalog, champion.target)
         shown = _shown_sequence(path)
         if shown > champion.sequence:
             raise ConflictError(
@@ -78,19 +85,21 @@ class BentoTag(Generic[P_co]):
         write_json(path, value)
 
 
-def champion_bento(bento_home: Path, workload: str, catalog: str) -> Path:
+def champion_bento(bento_home: Path, workload: str, catalog: str, target: str = "") -> Path:
     """The folder of the champion's Bento, for `detent serve`; StateError when there is none yet."""
-    path = _pointer_path(bento_home, workload, catalog)
+    path = _pointer_path(bento_home, workload, catalog, target)
     tag = read_json(path).get("bento") if path.is_file() else None
     if not isinstance(tag, str):
         raise StateError(
-            f"{workload} on {catalog} has no Bento to serve: promote a release first, or run `detent reconcile`"
+            f"{workload} on {catalog} has no Bento to serve{f' for {target}' if target else ''}: promote a release "
+            "first, or run `detent reconcile`"
         )
     return find_bento(bento_home, tag)
 
 
-def _pointer_path(bento_home: Path, workload: str, catalog: str) -> Path:
-    return bento_home / "champions" / f"{quote(workload, safe='')}--{quote(catalog, safe='')}.json"
+def _pointer_path(bento_home: Path, workload: str, catalog: str, target: str) -> Path:
+    name = "--".join(quote(part, safe="") for part in (workload, catalog, target) if part)
+    return bento_home / "champions" / f"{name}.json"
 
 
 def _shown_sequence(path: Path) -> int:

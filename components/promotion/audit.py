@@ -54,11 +54,15 @@ def history(
     *,
     workload: str | None = None,
     catalog: str | None = None,
+    target: str | None = None,
     kind: str | None = None,
     limit: int | None = None,
 ) -> list[Row]:
-    """The rows of the journal in order, of one workload, catalogue or kind if named; `limit` keeps the last ones."""
-    given = {"workload": workload, "catalog": catalog, "kind": kind}
+    """The rows of the journal in order, of one workload, catalogue, target or kind if named.
+
+    `target` "" names the rows of the main champions. `limit` keeps the last rows.
+    """
+    given = {"workload": workload, "catalog": catalog, "target": target, "kind": kind}
     where = [JOURNAL.c[name] == value for name, value in given.items() if value is not None]
     with journal.reading() as ledger:
         return ledger.rows(*where) if limit is None else ledger.last_rows(*where, limit=limit)
@@ -67,7 +71,7 @@ def history(
 def status(journal: Journal) -> Status:
     """The champions and the proposals that wait for people or for their promotion."""
     with journal.reading() as ledger:
-        champions = [ledger.champion(*key) for key in ledger.champion_keys()]
+        champions = [ledger.champion(key) for key in ledger.champion_keys()]
         head = ledger.head()
     found = tuple(champion for champion in champions if champion is not None)
     return Status(champions=found, proposals=tuple(pending_proposals(journal)), head=head)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from components.promotion.anchors import Head
 from components.promotion.policy import POLICY_ACTOR
-from components.promotion.rows import GENESIS, Row, seal, short
+from components.promotion.rows import GENESIS, ChampionKey, Row, seal, short
 from components.promotion.signatures import is_signed
 
 
@@ -26,6 +26,7 @@ class Fault:
 
 @dataclass(slots=True)
 class _Approvals:
+    key: ChampionKey
     needed: int
     automatic: str
     approvers: set[str]
@@ -41,8 +42,8 @@ class Chain:
         self.head = Head()
         self._public_keys = public_keys
         self._digests = [GENESIS]
-        self._champions: dict[tuple[str, str], tuple[int | None, str | None]] = {}
-        self._promoted: set[tuple[str | None, tuple[str, str]]] = set()
+        self._champions: dict[ChampionKey, tuple[int | None, str | None]] = {}
+        self._promoted: set[tuple[str | None, ChampionKey]] = set()
         self._approvals: dict[int | None, _Approvals] = {}
         self._signing: set[str] = set()
         self._unchecked: set[str] = set()
@@ -118,8 +119,8 @@ class Chain:
     def _check_meaning(self, row: Row) -> str | None:
         if row.kind == "proposed":
             policy = row.read_details()["policy"]
-            needed = _Approvals(policy["num_approvers"], POLICY_ACTOR + policy["name"] if policy["auto"] else "", set())
-            self._approvals[row.proposal] = needed
+            automatic = POLICY_ACTOR + policy["name"] if policy["auto"] else ""
+            self._approvals[row.proposal] = _Approvals(row.key, policy["num_approvers"], automatic, set())
         elif row.kind == "approved" and row.proposal in self._approvals:
             self._approvals[row.proposal].approvers.add(row.actor)
         elif row.generation is not None:
@@ -127,13 +128,15 @@ class Chain:
         return None
 
     def _check_champion(self, row: Row) -> str | None:
-        key = (row.workload, row.catalog)
+        key = row.key
         generation, model = self._champions.get(key, (0, None))
         if row.generation != (generation or 0) + 1 or row.from_model != model:
             return f"makes a champion that does not follow from {short(model)}, the champion before"
         approvals = self._approvals.get(row.proposal)
         if row.kind == "promoted" and (approvals is None or not approvals.is_enough()):
             return "promotes without the approvals that the proposal's policy asks for"
+        if row.kind == "promoted" and approvals is not None and approvals.key != key:
+            return f"promotes for {key} what was proposed for {approvals.key}"
         if row.kind == "rolled_back" and (row.to_model, key) not in self._promoted:
             return f"rolls back to {short(row.to_model)}, which was never promoted here"
         self._promoted.add((row.to_model, key))

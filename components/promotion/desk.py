@@ -10,6 +10,7 @@ from components.promotion.anchors import ExtraAnchor
 from components.promotion.journal import Journal
 from components.promotion.notices import Notify, log_notice
 from components.promotion.projections import Outcome, Projected, Projection, project
+from components.promotion.rows import ChampionKey
 
 MAX_REASON_LENGTH = 2000
 
@@ -24,8 +25,8 @@ class Desk:
     notify: Notify = log_notice
 
 
-def mirror(desk: Desk, keys: Sequence[tuple[str, str]], *, verb: str) -> tuple[Projected, ...]:
-    """Bring the projections of these (workload, catalogue) keys and the extra anchors in line with the journal."""
+def mirror(desk: Desk, keys: Sequence[ChampionKey], *, verb: str) -> tuple[Projected, ...]:
+    """Bring the projections of these keys and the extra anchors in line with the journal."""
     results = [result for key in keys for result in project(desk.journal, key, desk.projections, verb=verb)]
     return (*results, *_publish_head(desk, verb))
 

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from components.core.errors import ConflictError, IntegrityError
 from components.promotion.anchors import Anchor, Anchored, FileAnchor, Head
-from components.promotion.rows import CLOSING_KINDS, ROW_COLUMNS, Champion, Entry, Row, canonical, seal
+from components.promotion.rows import CLOSING_KINDS, ROW_COLUMNS, Champion, ChampionKey, Entry, Row, canonical, seal
 from components.promotion.stores import JOURNAL, lock_writes, open_engine, store_errors
 
 ANCHOR_FILE = "journal.head.json"
@@ -70,10 +70,10 @@ class Journal:
         """Give back the connections."""
         self.engine.dispose()
 
-    def champion(self, workload: str, catalog: str) -> Champion | None:
-        """The champion of a workload and catalogue, None before the first promotion."""
+    def champion(self, key: ChampionKey) -> Champion | None:
+        """The champion of a key, None before the first promotion."""
         with self.reading() as ledger:
-            return ledger.champion(workload, catalog)
+            return ledger.champion(key)
 
     @contextmanager
     def reading(self) -> Iterator[Ledger]:
@@ -149,21 +149,23 @@ class Ledger:
         row = self._connection.execute(_HEAD).first()
         return Head(sequence=row.sequence, digest=row.digest) if row else Head()
 
-    def champion(self, workload: str, catalog: str) -> Champion | None:
+    def champion(self, key: ChampionKey) -> Champion | None:
         """The present champion of a key."""
-        rows = self.champions(workload, catalog, limit=1)
+        rows = self.champions(key, limit=1)
         return rows[0] if rows else None
 
-    def champions(self, workload: str, catalog: str, *, limit: int | None = None) -> list[Champion]:
+    def champions(self, key: ChampionKey, *, limit: int | None = None) -> list[Champion]:
         """The champions of a key, the present one first."""
-        where = [JOURNAL.c.workload == workload, JOURNAL.c.catalog == catalog, JOURNAL.c.generation.is_not(None)]
+        where = [JOURNAL.c[name] == value for name, value in key._asdict().items()]
+        where.append(JOURNAL.c.generation.is_not(None))
         query = sa.select(*_COLUMNS).where(*where).order_by(JOURNAL.c.generation.desc()).limit(limit)
         return [row.champion() for row in self._read(query)]
 
-    def champion_keys(self) -> list[tuple[str, str]]:
-        """Every (workload, catalogue) that ever had a champion."""
-        query = sa.select(JOURNAL.c.workload, JOURNAL.c.catalog).where(JOURNAL.c.generation.is_not(None)).distinct()
-        return sorted((row.workload, row.catalog) for row in self._connection.execute(query))
+    def champion_keys(self) -> list[ChampionKey]:
+        """Every key that ever had a champion."""
+        columns = [JOURNAL.c[name] for name in ChampionKey._fields]
+        query = sa.select(*columns).where(JOURNAL.c.generation.is_not(None)).distinct()
+        return sorted(ChampionKey(*row) for row in self._connection.execute(query))
 
     def proposal_rows(self, number: int) -> list[Row]:
         """The rows of one proposal in order, its own first; empty when there is none."""

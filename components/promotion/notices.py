@@ -27,7 +27,7 @@ class Notice:
         """One line: what, where, by whom."""
         row = self.row
         number = f" #{row.proposal}" if row.proposal else ""
-        return f"{row.kind.replace('_', ' ')}{number}: {row.workload} / {row.catalog}, by {row.actor}"
+        return f"{row.kind.replace('_', ' ')}{number}: {row.key}, by {row.actor}"
 
 
 Notify = Callable[[Notice], None]

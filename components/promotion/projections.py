@@ -18,8 +18,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from components.core import files
+from components.core.errors import ConflictError
 from components.promotion.journal import Journal
-from components.promotion.rows import Champion
+from components.promotion.rows import Champion, ChampionKey
 from components.promotion.stores import file_lock
 
 Outcome = Literal["current", "written", "fenced", "failed"]
@@ -42,8 +43,8 @@ class Projection(Protocol):
 
     name: str
 
-    def read(self, workload: str, catalog: str) -> Pointer | None:
-        """What the projection shows now."""
+    def read(self, key: ChampionKey) -> Pointer | None:
+        """What the projection shows now for this key."""
 
     def write(self, champion: Champion) -> None:
         """Show this champion, and its sequence number."""
@@ -53,19 +54,19 @@ class Projection(Protocol):
 class Projected:
     """What became of one projection: `fenced` means that it shows a later row than the journal's champion.
 
-    `key` is the (workload, catalogue), None for an anchor, which holds the head of the whole journal.
+    `key` is None for an anchor, which holds the head of the whole journal.
     """
 
     name: str
-    key: tuple[str, str] | None
+    key: ChampionKey | None
     outcome: Outcome
     message: str
 
 
-def project(journal: Journal, key: tuple[str, str], projections: Sequence[Projection], *, verb: str) -> list[Projected]:
-    """Bring the projections of a (workload, catalogue) in line with its champion; a failure is reported, not raised."""
+def project(journal: Journal, key: ChampionKey, projections: Sequence[Projection], *, verb: str) -> list[Projected]:
+    """Bring the projections of a key in line with its champion; a failure is reported, not raised."""
     with _projection_lock(journal):
-        champion = journal.champion(*key)
+        champion = journal.champion(key)
         if champion is None:
             return []
         results = []
@@ -77,24 +78,32 @@ def project(journal: Journal, key: tuple[str, str], projections: Sequence[Projec
 
 
 class DeploymentPointer:
-    """The JSON file that a server watches: `HOME/deployments/WORKLOAD--CATALOG.json`, names percent-encoded."""
+    """The JSON file that a server watches: `HOME/deployments/WORKLOAD--CATALOG[--TARGET].json`, percent-encoded."""
 
     name = "deployment"
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "deployments"
 
-    def path(self, workload: str, catalog: str) -> Path:
+    def path(self, key: ChampionKey) -> Path:
         """Where the pointer of a key lies."""
-        return self._folder / f"{quote(workload, safe='')}--{quote(catalog, safe='')}.json"
+        return self._folder / f"{'--'.join(quote(part, safe='') for part in key if part)}.json"
 
-    def read(self, workload: str, catalog: str) -> Pointer | None:
-        """What the file shows; None when it is missing or damaged, which a write then repairs."""
+    def read(self, key: ChampionKey) -> Pointer | None:
+        """What the file shows; None when it is missing or damaged, which a write then repairs.
+
+        ConflictError when the file is another key's: `main` for target `phone` and a catalogue `main--phone`.
+        """
+        path = self.path(key)
         try:
-            value = json.loads(self.path(workload, catalog).read_bytes())
-            return Pointer(model=str(value["model"]), sequence=int(value["sequence"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            value = json.loads(path.read_bytes())
+            shown = ChampionKey(value["workload"], value["catalog"], value.get("target", ""))
+            pointer = Pointer(model=str(value["model"]), sequence=int(value["sequence"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        if shown != key:
+            raise ConflictError(f"{path} is the pointer of {shown}, and {key} would need it too: rename the target")
+        return pointer
 
     def write(self, champion: Champion) -> None:
         """Replace the file atomically."""
@@ -102,6 +111,7 @@ class DeploymentPointer:
             "schema": 1,
             "workload": champion.workload,
             "catalog": champion.catalog,
+            "target": champion.target,
             "model": champion.model,
             "version": champion.version,
             "bento": champion.bento,
@@ -109,14 +119,14 @@ class DeploymentPointer:
             "sequence": champion.sequence,
             "since": champion.since,
         }
-        files.write_json(self.path(champion.workload, champion.catalog), value)
+        files.write_json(self.path(champion.key), value)
 
 
 def _bring_in_line(projection: Projection, champion: Champion) -> Projected:
     wanted = Pointer(model=champion.model, sequence=champion.sequence)
     outcome: Outcome
     try:
-        shown = projection.read(champion.workload, champion.catalog)
+        shown = projection.read(champion.key)
         if shown == wanted:
             outcome, message = "current", f"shows version {champion.version}"
         elif shown is not None and shown.sequence > wanted.sequence:
@@ -128,8 +138,7 @@ def _bring_in_line(projection: Projection, champion: Champion) -> Projected:
             outcome, message = "written", f"now shows version {champion.version} (row {champion.sequence})"
     except Exception as error:  # a projection is foreign code, and the champion stands already
         outcome, message = "failed", f"{error}; the promotion stands, run `detent reconcile` once this is mended"
-    key = (champion.workload, champion.catalog)
-    return Projected(name=projection.name, key=key, outcome=outcome, message=message)
+    return Projected(name=projection.name, key=champion.key, outcome=outcome, message=message)
 
 
 @contextmanager

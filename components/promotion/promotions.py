@@ -16,7 +16,7 @@ from components.promotion.journal import Ledger, Transaction
 from components.promotion.notices import tell
 from components.promotion.projections import Projected
 from components.promotion.proposals import Proposal, check_pending, close_if_void, load_proposal
-from components.promotion.rows import Champion, Digests, Entry, Row
+from components.promotion.rows import Champion, ChampionKey, Digests, Entry, Row
 
 Reverify = Callable[[Champion], None]
 
@@ -44,6 +44,12 @@ class RollbackRequest:
     to: int | None = None
     expected: int | None = None
     samples: tuple[str, ...] = ()
+    target: str = ""
+
+    @property
+    def key(self) -> ChampionKey:
+        """The key to roll back."""
+        return ChampionKey(self.workload, self.catalog, self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,7 @@ def promote(desk: Desk, number: int, *, actor: Actor, current: Digests) -> Promo
             fault = close_if_void(transaction, proposal, current)
             if fault is None:
                 _append_promotion(transaction, proposal, actor)
-        champion = transaction.champion(*proposal.key)
+        champion = transaction.champion(proposal.key)
         added = transaction.added
     tell(desk.notify, added)
     if fault is not None or champion is None:
@@ -95,7 +101,6 @@ def rollback(desk: Desk, request: RollbackRequest, *, actor: Actor, reverify: Re
     """
     actor.require("rollback")
     reason = check_reason(request.reason)
-    key = (request.workload, request.catalog)
     with desk.journal.reading() as ledger:
         leaving, target, done = _plan_rollback(ledger, request)
     if done is None:
@@ -112,12 +117,12 @@ def rollback(desk: Desk, request: RollbackRequest, *, actor: Actor, reverify: Re
         reason=done.reason,
         samples=tuple(details["samples"]),
     )
-    return Rollback(champion=done.champion(), incident=incident, projected=mirror(desk, [key], verb="rollback"))
+    return Rollback(champion=done.champion(), incident=incident, projected=mirror(desk, [request.key], verb="rollback"))
 
 
 def _is_champion(transaction: Transaction, proposal: Proposal) -> bool:
     row = proposal.closed_by
-    champion = transaction.champion(*proposal.key)
+    champion = transaction.champion(proposal.key)
     if row is None or row.kind != "promoted" or champion is None:
         return False
     if champion.sequence == row.sequence:
@@ -135,12 +140,13 @@ def _append_promotion(transaction: Transaction, proposal: Proposal, actor: Actor
             f"proposal {proposal.number} has {len(proposal.approvers)} of {proposal.policy.num_approvers} approvals: "
             f"a release manager runs `detent approve {proposal.number} --reason ...`"
         )
-    candidate, champion = proposal.candidate, transaction.champion(*proposal.key)
+    candidate, champion = proposal.candidate, transaction.champion(proposal.key)
     transaction.append(
         Entry(
             kind="promoted",
             workload=candidate.workload,
             catalog=candidate.catalog,
+            target=candidate.target,
             actor=actor.name,
             reason=f"proposal {proposal.number}, approved by {', '.join(proposal.approvers)}",
             proposal=proposal.number,
@@ -154,8 +160,8 @@ def _append_promotion(transaction: Transaction, proposal: Proposal, actor: Actor
 
 
 def _plan_rollback(ledger: Ledger, request: RollbackRequest) -> tuple[Champion, Champion, Row | None]:
-    champions = ledger.champions(request.workload, request.catalog)
-    name = f"{request.workload} / {request.catalog}"
+    champions = ledger.champions(request.key)
+    name = str(request.key)
     if not champions:
         raise StateError(f"{name} has no champion, so there is nothing to roll back; `detent status` lists the keys")
     leaving = champions[0]
@@ -187,7 +193,7 @@ def _find_target(champions: list[Champion], request: RollbackRequest, name: str)
 
 
 def _check_unmoved(transaction: Transaction, leaving: Champion) -> None:
-    champion = transaction.champion(leaving.workload, leaving.catalog)
+    champion = transaction.champion(leaving.key)
     if champion != leaving:
         raise ConflictError(
             f"the champion moved from row {leaving.sequence} to row {champion.sequence if champion else 'none'} "
@@ -200,6 +206,7 @@ def _rollback_entry(request: RollbackRequest, leaving: Champion, target: Champio
         kind="rolled_back",
         workload=request.workload,
         catalog=request.catalog,
+        target=request.target,
         actor=actor.name,
         reason=request.reason,
         generation=leaving.generation + 1,

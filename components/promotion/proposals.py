@@ -18,7 +18,7 @@ from components.promotion.desk import Desk, check_reason
 from components.promotion.journal import Journal, Ledger, Transaction
 from components.promotion.notices import tell
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.rows import Champion, Digests, Entry, Kind, Release, Row, short
+from components.promotion.rows import Champion, ChampionKey, Digests, Entry, Kind, Release, Row, short
 
 ProposalState = Literal["open", "approved", "rejected", "expired", "void", "promoted"]
 _CLOSED: dict[str, ProposalState] = {
@@ -46,6 +46,12 @@ class Candidate:
     bento: str | None = None
     trained_by: str | None = None
     report: str | None = None
+    target: str = ""
+
+    @property
+    def key(self) -> ChampionKey:
+        """What it would be champion of."""
+        return ChampionKey(self.workload, self.catalog, self.target)
 
     @property
     def release(self) -> Release:
@@ -71,9 +77,9 @@ class Proposal:
     closed_by: Row | None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The (workload, catalogue) it is for."""
-        return self.candidate.workload, self.candidate.catalog
+    def key(self) -> ChampionKey:
+        """What it is for."""
+        return self.candidate.key
 
     @property
     def num_missing_approvals(self) -> int:
@@ -95,7 +101,7 @@ def propose(desk: Desk, candidate: Candidate, *, actor: Actor, policy: ApprovalP
     """
     actor.require("propose")
     with desk.journal.writing("propose") as transaction:
-        champion = transaction.champion(candidate.workload, candidate.catalog)
+        champion = transaction.champion(candidate.key)
         _check_candidate(candidate, champion)
         number = _find_pending(transaction, candidate)
         if number is None:
@@ -203,7 +209,7 @@ def close_if_void(transaction: Transaction, proposal: Proposal, current: Digests
     if proposal.is_overdue(transaction.now):
         row = transaction.append(expiry(proposal))
         return StateError(f"proposal {proposal.number} has expired: {row.reason}")
-    champion = transaction.champion(*proposal.key)
+    champion = transaction.champion(proposal.key)
     if (champion.sequence if champion else None) != proposal.champion_sequence:
         return _void(transaction, proposal, ConflictError, _champion_moved(proposal, champion))
     changes = proposal.candidate.digests.changes(replace(current, champion=champion.model if champion else None))
@@ -240,8 +246,7 @@ def _check_candidate(candidate: Candidate, champion: Champion | None) -> None:
     if candidate.digests.champion != (champion.model if champion else None):
         raise ConflictError(
             f"version {candidate.version} was compared with champion {short(candidate.digests.champion)}, the champion "
-            f"of {candidate.workload} / {candidate.catalog} is {short(champion.model if champion else None)} now: "
-            "run the release again"
+            f"of {candidate.key} is {short(champion.model if champion else None)} now: run the release again"
         )
     if champion is not None and champion.model == candidate.digests.model:
         raise StateError(f"version {candidate.version} is the champion already (row {champion.sequence})")
@@ -252,7 +257,7 @@ def _check_candidate(candidate: Candidate, champion: Champion | None) -> None:
 def _find_pending(transaction: Transaction, candidate: Candidate) -> int | None:
     for number in transaction.open_proposals():
         known = load_proposal(transaction, number)
-        same = known.key == (candidate.workload, candidate.catalog)
+        same = known.key == candidate.key
         if same and not known.candidate.digests.changes(candidate.digests) and not known.is_overdue(transaction.now):
             return number
     return None
@@ -272,6 +277,7 @@ def _append_proposal(
             kind="proposed",
             workload=candidate.workload,
             catalog=candidate.catalog,
+            target=candidate.target,
             actor=actor.name,
             reason=f"the gate said {candidate.outcome} of version {candidate.version}",
             from_model=candidate.digests.champion,
@@ -300,6 +306,7 @@ def _entry(kind: Kind, proposal: Proposal, actor: str, reason: str) -> Entry:
         kind=kind,
         workload=proposal.candidate.workload,
         catalog=proposal.candidate.catalog,
+        target=proposal.candidate.target,
         actor=actor,
         reason=reason,
         proposal=proposal.number,

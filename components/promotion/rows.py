@@ -3,7 +3,7 @@
 A row's digest covers every column but itself and the signature, the digest of the row before included:
 whoever alters, removes or reorders a row has to make every later digest again, and then disagrees with
 the anchors that are kept outside the database. The champion is never stored apart: it is the last row of
-kind `promoted` or `rolled_back` of its workload and catalogue.
+kind `promoted` or `rolled_back` of its key: workload, catalogue and target.
 """
 
 from __future__ import annotations
@@ -19,6 +19,17 @@ Kind = Literal["proposed", "approved", "rejected", "expired", "voided", "promote
 CHAMPION_KINDS: tuple[Kind, ...] = ("promoted", "rolled_back")
 CLOSING_KINDS: tuple[Kind, ...] = ("rejected", "expired", "voided", "promoted")
 GENESIS = "0" * 64
+
+
+class ChampionKey(NamedTuple):
+    """What there is one champion of. `target` is a device with a champion of its own; "" is the main one."""
+
+    workload: str
+    catalog: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.workload} / {self.catalog}" + (f" for {self.target}" if self.target else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +69,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
-    """The model that a workload and catalogue serve, by the journal.
+    """The model that a workload and catalogue serve, or a target of theirs, by the journal.
 
     `sequence` is the row that made it champion and fences every projection; `generation` counts the champions
     of its key; `origin` is the row of the model's own promotion, which differs from `sequence` after a rollback.
@@ -71,6 +82,12 @@ class Champion:
     generation: int
     origin: int
     since: str
+    target: str = ""
+
+    @property
+    def key(self) -> ChampionKey:
+        """What it is champion of."""
+        return ChampionKey(self.workload, self.catalog, self.target)
 
     @property
     def model(self) -> str:
@@ -107,6 +124,7 @@ class Entry:
     from_model: str | None = None
     to_model: str | None = None
     decision: str | None = None
+    target: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -133,6 +151,12 @@ class Row(NamedTuple):
     signed_by: str | None
     digest: str
     signature: str | None
+    target: str = ""
+
+    @property
+    def key(self) -> ChampionKey:
+        """What it is about."""
+        return ChampionKey(self.workload, self.catalog, self.target)
 
     def columns(self) -> dict[str, Any]:
         """All columns by name."""
@@ -158,6 +182,7 @@ class Row(NamedTuple):
             generation=self.generation or 0,
             origin=details.get("origin", self.sequence),
             since=self.time,
+            target=self.target,
         )
 
 
@@ -166,8 +191,12 @@ _UNHASHED = ("digest", "signature")
 
 
 def seal(columns: Mapping[str, Any]) -> str:
-    """The digest of a row, given all its columns by name."""
-    return digest_json({name: columns[name] for name in ROW_COLUMNS if name not in _UNHASHED})
+    """The digest of a row, given all its columns by name.
+
+    An empty target is left out, as schema 1 had none: the digests of its rows stay what they were.
+    """
+    unhashed = _UNHASHED if columns["target"] else (*_UNHASHED, "target")
+    return digest_json({name: columns[name] for name in ROW_COLUMNS if name not in unhashed})
 
 
 def canonical(value: Mapping[str, Any]) -> str:

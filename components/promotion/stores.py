@@ -25,8 +25,9 @@ from components.core.errors import (
     UnavailableError,
 )
 from components.core.files import storage_errors
+from components.promotion.migrations import migrate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
 LOCK_TIMEOUT_S = 120.0
 METADATA = sa.MetaData()
@@ -50,8 +51,9 @@ JOURNAL = sa.Table(
     sa.Column("signed_by", sa.Text),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("signature", sa.Text),
+    sa.Column("target", sa.Text, nullable=False, server_default=""),
     # a second guard on the compare-and-set: no champion has two successors, whatever lock failed
-    sa.UniqueConstraint("workload", "catalog", "generation"),
+    sa.UniqueConstraint("workload", "catalog", "target", "generation"),
     sa.Index("detent_journal_proposal", "proposal"),
     sa.Index("detent_journal_kind", "kind", "sequence"),
 )
@@ -76,7 +78,10 @@ _DAMAGE = ("malformed", "not a database", "could not decode", "invalid byte sequ
 
 
 def open_engine(address: str) -> Engine:
-    """An engine for `sqlite:///PATH` or `postgresql+psycopg://...`, its table made; ConfigError for others."""
+    """An engine for `sqlite:///PATH` or `postgresql+psycopg://...`, its table made or brought up to date.
+
+    ConfigError for other addresses, StateError for a table that a newer Detent made.
+    """
     url = _parse(address)
     try:
         engine = _sqlite(url) if url.get_backend_name() == "sqlite" else sa.create_engine(url, pool_pre_ping=True)
@@ -178,24 +183,28 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _create(engine: Engine, url: URL) -> None:
-    found = _version(engine)
-    if found is None:
+    with engine.connect() as connection:
+        found = _version(connection)
+    if found is None or found < SCHEMA_VERSION:
         with _creation_lock(engine, url) as connection:
-            if not sa.inspect(connection).has_table(VERSION.name):
+            found = _version(connection)  # another process may have been first
+            if found is None:
                 METADATA.create_all(connection)
                 for statement in _APPEND_ONLY[connection.dialect.name]:
                     connection.exec_driver_sql(statement)
                 connection.execute(VERSION.insert().values(version=SCHEMA_VERSION))
-        found = _version(engine)
+            elif found < SCHEMA_VERSION:
+                migrate(connection, found)
+                connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
+            found = _version(connection)
     if found != SCHEMA_VERSION:
         raise StateError(f"the journal has schema {found}, this Detent knows {SCHEMA_VERSION}: use the newer Detent")
 
 
-def _version(engine: Engine) -> int | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table(VERSION.name):
-            return None
-        return connection.scalar(sa.select(VERSION.c.version))
+def _version(connection: Connection) -> int | None:
+    if not sa.inspect(connection).has_table(VERSION.name):
+        return None
+    return connection.scalar(sa.select(VERSION.c.version))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Registered models: one version a trained candidate, one alias `champion` that follows the journal."""
+"""Registered models: one version a trained candidate; the alias `champion`, and one a target, follow the journal."""
 
 from __future__ import annotations
 
@@ -66,27 +66,34 @@ def _version_of(tracker: Tracker, name: str, digest: str) -> str | None:
     return None
 
 
-def champion_alias(tracker: Tracker, name: str) -> tuple[str, int] | None:
-    """The digest that the alias `champion` points to and the journal row it was written for, or None."""
+def champion_alias(tracker: Tracker, name: str, target: str = "") -> tuple[str, int] | None:
+    """The digest that the alias `champion` points to and the journal row it was written for, or None.
+
+    A target has an alias of its own, `champion-TARGET`.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        version = tracker.client.get_model_version_by_alias(name, ALIAS)
-        sequence = tracker.client.get_registered_model(name).tags[SEQUENCE]
+        version = tracker.client.get_model_version_by_alias(name, _of_target(ALIAS, "-", target))
+        sequence = tracker.client.get_registered_model(name).tags[_of_target(SEQUENCE, ".", target)]
         return version.tags[DIGEST], int(sequence)
     except (MlflowException, KeyError, ValueError):
         return None
 
 
-def set_champion_alias(tracker: Tracker, name: str, *, digest: str, sequence: int) -> None:
-    """Point the alias to the version with this digest; StateError when it was never registered."""
+def set_champion_alias(tracker: Tracker, name: str, *, digest: str, sequence: int, target: str = "") -> None:
+    """Point the champion's alias, or a target's, to the version with this digest; StateError when there is none."""
     version = _version_of(tracker, name, digest)
     if version is None:
         raise StateError(
             f"no version of '{name}' with digest {digest[:12]} is registered in MLflow; run the release again"
         )
-    tracker.client.set_registered_model_alias(name, ALIAS, version)
-    tracker.client.set_registered_model_tag(name, SEQUENCE, str(sequence))
+    tracker.client.set_registered_model_alias(name, _of_target(ALIAS, "-", target), version)
+    tracker.client.set_registered_model_tag(name, _of_target(SEQUENCE, ".", target), str(sequence))
+
+
+def _of_target(name: str, mark: str, target: str) -> str:
+    return f"{name}{mark}{target}" if target else name
 
 
 def _unregistered(name: str, digest: str) -> StateError:

@@ -15,6 +15,7 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.promotion.policy import ApprovalPolicy
 from components.promotion.projections import DeploymentPointer
+from components.promotion.rows import ChampionKey
 from components.workloads.params import load_params
 from components.workloads.records import code_digest, read_decisions
 from flows.baseline import champion_of
@@ -37,7 +38,7 @@ BETTER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
 
 def shown_version(workspace: Workspace) -> str | None:
     champion = champion_of(Settings(), load_params(workspace))
-    pointer = DeploymentPointer(workspace.home).read("products", "drawn")
+    pointer = DeploymentPointer(workspace.home).read(ChampionKey("products", "drawn"))
     assert (champion is None) == (pointer is None)
     assert champion is None or (pointer and pointer.sequence == champion.sequence)
     return champion.version if champion else None
@@ -135,7 +136,7 @@ def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.
 def test_reconcile_repairs_what_was_moved_by_hand(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, _ = release
     monkeypatch.setenv("DETENT_ACTOR", "rita")
-    DeploymentPointer(workspace.home).path("products", "drawn").write_text("{}")
+    DeploymentPointer(workspace.home).path(ChampionKey("products", "drawn")).write_text("{}")
     answer = reconcile_stores()
     outcomes = {item["name"]: item["outcome"] for item in answer.value["projected"]}
     assert (outcomes["deployment"], outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current", "current")

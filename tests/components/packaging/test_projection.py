@@ -19,6 +19,7 @@ class Pointer:
 class Champion:
     workload: str = "products"
     catalog: str = "IKEA/2026 ü"
+    target: str = ""
     model: str = "m" * 64
     bento: str | None = None
     bento_digest: str | None = None
@@ -26,14 +27,23 @@ class Champion:
 
 
 def read(home: Path) -> Pointer | None:
-    return BentoTag(home, Pointer).read("products", "IKEA/2026 ü")
+    return BentoTag(home, Pointer).read(Champion())
 
 
 def test_the_pointer_shows_what_was_written(tmp_path: Path) -> None:
     assert read(tmp_path) is None
     BentoTag(tmp_path, Pointer).write(Champion(sequence=4))
     assert read(tmp_path) == Pointer(model="m" * 64, sequence=4)
-    assert BentoTag(tmp_path, Pointer).read("products", "other") is None
+    assert BentoTag(tmp_path, Pointer).read(Champion(catalog="other")) is None
+
+
+def test_a_target_has_a_pointer_of_its_own(bento, bento_home: Path) -> None:
+    champion = Champion(target="phone", bento=bento.tag, bento_digest=bento.digest, sequence=2)
+    BentoTag(bento_home, Pointer).write(champion)
+    assert champion_bento(bento_home, champion.workload, champion.catalog, "phone") == bento.path
+    assert (bento_home / "champions" / "products--IKEA%2F2026%20%C3%BC--phone.json").is_file()
+    with pytest.raises(StateError, match="no Bento to serve for watch"):
+        champion_bento(bento_home, champion.workload, champion.catalog, "watch")
 
 
 @settings(max_examples=25, deadline=None)

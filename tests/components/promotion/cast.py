@@ -18,7 +18,7 @@ from components.promotion.policy import ApprovalPolicy
 from components.promotion.projections import DeploymentPointer, Pointer
 from components.promotion.promotions import Promotion, promote
 from components.promotion.proposals import Candidate, Proposal, approve, propose
-from components.promotion.rows import Champion, Digests
+from components.promotion.rows import Champion, ChampionKey, Digests
 
 EVE = Actor(name="eve", roles=("engineer",))
 RITA = Actor(name="rita", roles=("release manager",))
@@ -36,19 +36,19 @@ class FakeAlias:
     name = "alias"
 
     def __init__(self) -> None:
-        self.shown: dict[tuple[str, str], Pointer] = {}
+        self.shown: dict[ChampionKey, Pointer] = {}
         self.num_writes = 0
         self.error: Exception | None = None
 
-    def read(self, workload: str, catalog: str) -> Pointer | None:
-        return self.shown.get((workload, catalog))
+    def read(self, key: ChampionKey) -> Pointer | None:
+        return self.shown.get(key)
 
     def write(self, champion: Champion) -> None:
         if self.error is not None:
             raise self.error
         self.num_writes += 1
         pointer = Pointer(model=champion.model, sequence=champion.sequence)
-        self.shown[champion.workload, champion.catalog] = pointer
+        self.shown[champion.key] = pointer
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Story:
     alias: FakeAlias
     notices: list[Notice] = field(default_factory=list)
     catalog: str = "grocery"
+    target: str = ""
     opened: list[Journal] = field(default_factory=list)
     eve: Actor = EVE
     rita: Actor = RITA
@@ -71,13 +72,17 @@ class Story:
     def journal(self) -> Journal:
         return self.desk.journal
 
+    @property
+    def key(self) -> ChampionKey:
+        return ChampionKey("products", self.catalog, self.target)
+
     def digests(self, model: str, champion: str | None = None, **changed: str | None) -> Digests:
         fixed = {"evaluation_set": hex_digest("e"), "policy": hex_digest("f"), "decision": hex_digest("d")}
         champion = hex_digest(champion) if champion else None
         return Digests(**{**fixed, "model": hex_digest(model), "champion": champion, **changed})  # type: ignore[arg-type]
 
     def candidate(self, model: str, champion: str | None = None, **changed: str | None) -> Candidate:
-        given = {"workload": "products", "catalog": self.catalog, "version": model, "outcome": "PROMOTE"}
+        given = {**self.key._asdict(), "version": model, "outcome": "PROMOTE"}
         return Candidate(**{**given, "digests": self.digests(model, champion), "trained_by": "eve", **changed})  # type: ignore[arg-type]
 
     def propose(self, model: str, champion: str | None = None, **policy: object) -> Proposal:
@@ -93,14 +98,14 @@ class Story:
         return promote(self.desk, number, actor=self.eve, current=self.digests(model))
 
     def champion(self) -> Champion | None:
-        return self.journal.champion("products", self.catalog)
+        return self.journal.champion(self.key)
 
     def kinds(self) -> list[str]:
         with self.journal.reading() as ledger:
             return [row.kind for row in ledger.rows()]
 
     def pointer(self) -> Pointer | None:
-        return DeploymentPointer(self.home).read("products", self.catalog)
+        return DeploymentPointer(self.home).read(self.key)
 
     def reopen(self, on_step: Callable[[str], None] | None = None) -> Desk:
         """The same desk as another process would open it; all its projections and anchors are files."""

@@ -142,7 +142,7 @@ def _act_and_die(story: Story, act: Act, step: str) -> None:
 def _disagreements(story: Story, desk: Desk) -> list[str]:
     champion = story.champion()
     wanted = (champion.model, champion.sequence) if champion else None
-    shown = {item.name: item.read("products", story.catalog) for item in desk.projections}
+    shown = {item.name: item.read(story.key) for item in desk.projections}
     problems = [
         f"{name} shows {pointer}, the champion is {wanted}"
         for name, pointer in shown.items()

@@ -17,10 +17,11 @@ from components.promotion.projections import DeploymentPointer
 from components.promotion.promotions import promote
 from components.promotion.proposals import Candidate, propose
 from components.promotion.reconciliation import reconcile
-from components.promotion.rows import Digests
+from components.promotion.rows import ChampionKey, Digests
 from tests.components.promotion.cast import ignore
 
 ROUND_TIMEOUT_S = 180.0
+KEY = ChampionKey("products", "race")
 RACER = Actor(name="eve", roles=("engineer",))
 
 
@@ -103,7 +104,7 @@ def _reconcile_until(url: str, home: Path, stop: Any) -> None:
 def _watch_until(home: Path, stop: Any, seen: Any) -> None:
     pointer, rows = DeploymentPointer(home), [0]
     while not stop.is_set():
-        shown = pointer.read("products", "race")
+        shown = pointer.read(KEY)
         if shown is not None and shown.sequence != rows[-1]:
             rows.append(shown.sequence)
         time.sleep(0.001)
@@ -112,7 +113,7 @@ def _watch_until(home: Path, stop: Any, seen: Any) -> None:
 
 def _propose_round(journal: Journal, round_number: int, numbers: Any) -> None:
     desk = Desk(journal=journal, notify=ignore)
-    champion = journal.champion("products", "race")
+    champion = journal.champion(KEY)
     for index in range(len(numbers)):
         candidate = _candidate(f"{round_number:032x}{index:032x}", champion.model if champion else None)
         policy = ApprovalPolicy(auto=True)

@@ -9,7 +9,7 @@ import pytest
 from components.core.errors import ConflictError, IntegrityError, RefusedError, StateError
 from components.promotion.audit import history
 from components.promotion.promotions import RollbackRequest, promote, rollback
-from components.promotion.rows import Champion
+from components.promotion.rows import Champion, ChampionKey
 from tests.components.promotion.cast import Story
 
 
@@ -26,7 +26,7 @@ def test_the_first_promotion_bootstraps_and_reaches_every_projection(story: Stor
     champion = promotion.champion
     assert (champion.version, champion.generation, champion.sequence) == ("a", 1, 3)
     assert [result.outcome for result in promotion.projected] == ["written", "written"]
-    assert story.pointer() == story.alias.read("products", "grocery")
+    assert story.pointer() == story.alias.read(story.key)
     assert story.pointer().sequence == champion.sequence
 
 
@@ -57,8 +57,8 @@ def test_of_two_approved_proposals_one_wins_and_the_other_is_told(story: Story) 
 
 def test_keys_do_not_disturb_each_other(story: Story) -> None:
     story.release("a")
-    assert story.journal.champion("products", "office") is None
-    assert story.journal.champion("palms", "grocery") is None
+    assert story.journal.champion(ChampionKey("products", "office")) is None
+    assert story.journal.champion(ChampionKey("palms", "grocery")) is None
 
 
 def test_a_projection_that_fails_is_reported_and_the_promotion_stands(story: Story) -> None:

@@ -14,10 +14,10 @@ from components.promotion.anchors import Anchored, Head
 from components.promotion.projections import DeploymentPointer, Pointer, project
 from components.promotion.promotions import promote
 from components.promotion.reconciliation import Ghost, reconcile
-from components.promotion.rows import Champion
+from components.promotion.rows import Champion, ChampionKey
 from tests.components.promotion.cast import Story, file_anchor
 
-KEY = ("products", "grocery")
+KEY = ChampionKey("products", "grocery")
 
 
 def outcomes(story: Story) -> list[str]:
@@ -34,7 +34,7 @@ def test_what_agrees_is_left_alone(story: Story) -> None:
 def test_a_lost_damaged_or_moved_pointer_is_repaired(sqlite_story: Story, content: bytes | None) -> None:
     story = sqlite_story
     story.release("a")
-    path = DeploymentPointer(story.home).path(*KEY)
+    path = DeploymentPointer(story.home).path(KEY)
     if content is None:
         path.unlink()
     else:
@@ -61,7 +61,7 @@ def test_an_old_reconcile_asleep_before_its_write_puts_nothing_back(story: Story
     class Sleepy(DeploymentPointer):
         """A projection whose reconcile falls asleep between its reading and its writing."""
 
-        def read(self, workload: str, catalog: str) -> Pointer | None:
+        def read(self, key: ChampionKey) -> Pointer | None:
             return None
 
         def write(self, champion: Champion) -> None:

@@ -75,6 +75,11 @@ def test_a_digest_is_registered_once_and_comes_back_whole(tracker: Tracker, tmp_
     assert champion_alias(tracker, "shop") is None
     set_champion_alias(tracker, "shop", digest="d" * 64, sequence=7)
     assert champion_alias(tracker, "shop") == ("d" * 64, 7)
+    assert champion_alias(tracker, "shop", "phone") is None
+    set_champion_alias(tracker, "shop", digest="d" * 64, sequence=9, target="phone")
+    assert champion_alias(tracker, "shop", "phone") == ("d" * 64, 9)
+    assert champion_alias(tracker, "shop") == ("d" * 64, 7)
+    assert tracker.client.get_model_version_by_alias("shop", "champion-phone").tags[DIGEST] == "d" * 64
 
 
 def _open(home: str) -> str:
