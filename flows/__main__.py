@@ -119,7 +119,7 @@ def compare(old: str, new: str, ledger: str | None, out: str | None) -> Answer:
 @detent.command()
 @answering
 def propose() -> Answer:
-    """Propose the last release's winner, if a kill came before its proposal."""
+    """Propose what the last release let through, if a kill came before its proposals."""
     from flows.runs import propose_last
 
     return propose_last()
@@ -162,12 +162,13 @@ def promote(proposal: int) -> Answer:
 @click.option("--reason", required=True, help="What went wrong; stands in the journal.")
 @click.option("--to", type=int, help="Row of the champion to go back to; default: the one before.")
 @click.option("--expected", type=int, help="Row of the champion that you mean to leave; refused if it moved.")
+@click.option("--target", default="", help="Roll back this target's own champion instead of the main one.")
 @click.option("--sample", "samples", multiple=True, help="Sample that broke; offered for the replay set.")
-def rollback(reason: str, to: int | None, expected: int | None, samples: tuple[str, ...]) -> Answer:
+def rollback(reason: str, to: int | None, expected: int | None, target: str, samples: tuple[str, ...]) -> Answer:
     """Go back to an earlier champion, once its Bento is verified again."""
     from flows.promotion import roll_back
 
-    return roll_back(reason=reason, to=to, expected=expected, samples=samples)
+    return roll_back(reason=reason, target=target, to=to, expected=expected, samples=samples)
 
 
 @detent.command()
@@ -237,11 +238,12 @@ def revoke(digest: str) -> Answer:
 @answering
 @click.option("--limit", type=int, default=50, show_default=True, help="The last rows to show.")
 @click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...")
-def history(limit: int, kind: str | None) -> Answer:
+@click.option("--target", help="Only rows of this target.")
+def history(limit: int, kind: str | None, target: str | None) -> Answer:
     """The journal: who let which model through, when and why."""
     from flows.promotion import show_history
 
-    return show_history(limit=limit, kind=kind)
+    return show_history(limit=limit, kind=kind, target=target)
 
 
 @detent.command()
@@ -268,12 +270,13 @@ def verify(adopt_head: bool, reason: str) -> Answer:
 @click.option("--port", default=3000, show_default=True, help="TCP port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--bento", help="A Bento's tag, detent:VERSION, instead of the champion's.")
-def serve(port: int, host: str, bento: str | None) -> None:
+@click.option("--target", default="", help="Serve this target's own champion instead of the main one.")
+def serve(port: int, host: str, bento: str | None, target: str) -> None:
     """Answer over HTTP with the champion: POST /classify, GET /readyz."""
     set_up_environment()
     from flows.serving import serve_champion
 
-    serve_champion(port=port, host=host, tag=bento)
+    serve_champion(port=port, host=host, tag=bento, target=target)
 
 
 @detent.command()

@@ -1,6 +1,7 @@
-"""Pins the champion that a release is compared with: `data/baseline`, an input that DVC versions.
+"""Pins the champions that a release is compared with: `data/baseline`, an input that DVC versions.
 
-The pin moves to the journal's champion when candidates must be trained again anyway, or when the champion is
+There is the main one, and one for each target of params.yaml that has a champion of its own. A pin moves to the
+journal's champion when candidates must be trained again anyway, or when the champion is
 neither the pinned one nor this workspace's own product. So a release that was promoted and run again with
 nothing changed has nothing to do, though it is champion itself by then.
 """
@@ -8,30 +9,25 @@ nothing changed has nothing to do, though it is champion itself by then.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from components.core.errors import StateError
+from components.core.errors import IntegrityError, StateError
 from components.core.files import atomic_directory, read_json, write_json
 from components.core.settings import Settings
 from components.core.workspace import STAGES, Workspace
-from components.promotion.rows import Champion
+from components.models.identity import model_digest
+from components.promotion.rows import Champion, ChampionKey
 from components.workloads.incumbents import INCUMBENT, take_in_incumbent
 from components.workloads.params import Params
+from components.workloads.records import PIN, pinned_digest, target_champion
 from flows.desks import model_name, open_journal
 from flows.versions import Graph
 
-PIN = "baseline.json"
 
-
-def champion_of(settings: Settings, params: Params) -> Champion | None:
-    """The champion of this workload and catalogue, by the journal."""
-    return open_journal(settings).champion(params.workload, params.catalog)
-
-
-def pinned_digest(workspace: Workspace) -> str | None:
-    """The digest of the pinned champion; None when there was none, or nothing is pinned yet."""
-    path = workspace.baseline / PIN
-    return read_json(path)["model"] if path.is_file() else None
+def champion_of(settings: Settings, params: Params, target: str = "") -> Champion | None:
+    """The champion of this workload and catalogue, or of a target of theirs, by the journal."""
+    return open_journal(settings).champion(ChampionKey(params.workload, params.catalog, target))
 
 
 def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumbent: Path | None = None) -> bool:
@@ -42,7 +38,7 @@ def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumb
     """
     workspace = Workspace.from_settings(settings)
     champion = champion_of(settings, params)
-    wanted = champion.model if champion is not None else None
+    wanted = {"": champion.model if champion is not None else None, **_target_champions(settings, params)}
     if incumbent is not None and champion is not None:
         raise StateError(
             f"version {champion.version} is champion already, so an incumbent from elsewhere has no place; leave "
@@ -50,34 +46,58 @@ def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumb
         )
     if incumbent is None and _is_current(workspace, params, wanted, graph):
         return False
-    anchor = params.selection.anchor_version
+    main, targets = wanted[""], {name: digest for name, digest in wanted.items() if name}
     with atomic_directory(workspace.baseline) as partial:
-        if wanted is not None or anchor is not None:
-            from components.tracking.registry import fetch_model, fetch_version
-            from components.tracking.runs import Tracker
-
-            tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
-            name = model_name(params.workload, params.catalog)
-            if wanted is not None:
-                fetch_model(tracker, name, wanted, out=partial / "model")
-            if anchor is not None:
-                fetch_version(tracker, name, anchor, out=partial / "anchor")
+        _fetch(settings, params, wanted, out=partial)
         if incumbent is not None:
             take_in_incumbent(incumbent, out=partial / INCUMBENT)
-        elif wanted is None and (workspace.baseline / INCUMBENT).is_dir():
+        elif main is None and (workspace.baseline / INCUMBENT).is_dir():
             shutil.copytree(workspace.baseline / INCUMBENT, partial / INCUMBENT)
-        write_json(partial / PIN, {"model": wanted, "anchor_version": anchor})
+        anchor = params.selection.anchor_version
+        write_json(partial / PIN, {"model": main, "anchor_version": anchor, "targets": targets})
     graph.track(workspace.baseline)
     return True
 
 
-def _is_current(workspace: Workspace, params: Params, wanted: str | None, graph: Graph) -> bool:
+def _target_champions(settings: Settings, params: Params) -> dict[str, str]:
+    """The digests of the targets' own champions, of those that have one."""
+    found = {target.name: champion_of(settings, params, target.name) for target in params.selection.targets}
+    return {name: champion.model for name, champion in found.items() if champion is not None}
+
+
+def _fetch(settings: Settings, params: Params, wanted: Mapping[str, str | None], *, out: Path) -> None:
+    """Bring the models that are to be pinned from MLflow's registry."""
+    anchor = params.selection.anchor_version
+    models = {name: digest for name, digest in wanted.items() if digest is not None}
+    if not models and anchor is None:
+        return
+    from components.tracking.registry import fetch_model, fetch_version
+    from components.tracking.runs import Tracker
+
+    tracker = Tracker.open(settings.mlflow_address, home=settings.home.resolve())
+    name = model_name(params.workload, params.catalog)
+    for target, digest in models.items():
+        folder = target_champion(out, target) if target else out / "model"
+        fetch_model(tracker, name, digest, out=folder)
+        found = model_digest(folder)
+        if found != digest:
+            raise IntegrityError(
+                f"MLflow's registry holds {found[:12]} as '{name}' {digest[:12]}, the champion: restore its artifacts "
+                "from a backup, or roll back to another champion"
+            )
+    if anchor is not None:
+        fetch_version(tracker, name, anchor, out=out / "anchor")
+
+
+def _is_current(workspace: Workspace, params: Params, wanted: Mapping[str, str | None], graph: Graph) -> bool:
     path = workspace.baseline / PIN
     if not path.is_file() or read_json(path)["anchor_version"] != params.selection.anchor_version:
         return False
-    if wanted == pinned_digest(workspace):
+    names = wanted.keys() | read_json(path).get("targets", {}).keys()
+    moved = {wanted.get(name) for name in names if wanted.get(name) != pinned_digest(workspace, name)}
+    if not moved:
         return True
-    return wanted in _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1])
+    return moved <= _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1])
 
 
 def _own_products(workspace: Workspace) -> set[str]:

@@ -19,7 +19,16 @@ from components.selection.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
 from components.tracking.runs import Tracker
 from components.workloads.params import Params
-from components.workloads.records import Winner, check_winner, code_digest, evaluation_digest, read_winner
+from components.workloads.records import (
+    Winner,
+    bento_file,
+    check_winner,
+    code_digest,
+    evaluation_digest,
+    pinned_digest,
+    read_target_winners,
+    read_winner,
+)
 
 
 class ModelAlias:
@@ -62,15 +71,15 @@ def open_desk(settings: Settings, tracker: Tracker) -> Desk:
     return Desk(journal=open_journal(settings), projections=projections, notify=notifier_from_environment())
 
 
-def current_digests(workspace: Workspace, params: Params) -> Digests:
-    """The digests of the winner as everything stands now, computed afresh; StateError when there is no winner.
-
-    IntegrityError when its Decision is not about what is here now.
-    """
-    winner = read_winner(workspace)
+def current_winner(workspace: Workspace, target: str = "") -> Winner:
+    """What the last release let through, for a target if one is named; StateError when there is none."""
+    winner = read_target_winners(workspace).get(target) if target else read_winner(workspace)
     if winner is None:
-        raise StateError("the last release has no winner to promote; run `detent run release` and see its decision")
-    return digests_of(winner, workspace, params)
+        raise StateError(
+            f"the last release has no winner to promote{f' for {target}' if target else ''}; run `detent run release` "
+            "and see its decision"
+        )
+    return winner
 
 
 def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
@@ -83,16 +92,16 @@ def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
         evaluation_set=evaluation_digest(workspace),
         policy=policy,
         decision=winner.digest,
-        bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model))),
-        champion=read_json(workspace.baseline / "baseline.json")["model"],
+        bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model, target=winner.target))),
+        champion=pinned_digest(workspace, winner.target),
         code=code_digest(),
     )
 
 
-def bento_tag(workspace: Workspace, *, model: str) -> str:
+def bento_tag(workspace: Workspace, *, model: str, target: str = "") -> str:
     """The tag of the Bento that was packaged of a model; IntegrityError when it is of another, or of none."""
-    path = workspace.stage("packaging") / "bento.json"
-    value = read_json(path)
+    path = bento_file(workspace, target)
+    value = read_json(path) if path.is_file() else {}
     if value.get("tag") is None or value.get("model_digest") != model:
         raise IntegrityError(
             f"{path} is of model {str(value.get('model_digest'))[:12]}, the winner is {model[:12]}: `detent run` "

@@ -25,13 +25,14 @@ from components.promotion.desk import Desk
 from components.promotion.notices import notifier_from_environment
 from components.promotion.projections import Projected
 from components.promotion.promotions import Promotion, RollbackRequest, promote, rollback
-from components.promotion.proposals import Proposal, approve, reject
+from components.promotion.proposals import Proposal, approve, load_proposal, reject
 from components.promotion.reconciliation import reconcile
+from components.promotion.rows import Digests
 from components.tracking.runs import Tracker
 from components.workloads.params import Params, load_params
-from components.workloads.records import read_winner
+from components.workloads.records import Winner
 from flows.answers import Answer, Table
-from flows.desks import current_digests, open_desk, open_journal
+from flows.desks import current_winner, digests_of, open_desk, open_journal
 from flows.ghosts import end_flow_ghosts, end_server_ghosts, end_tracked_ghosts, record_process
 from flows.recordings import record_predictions, reverify_in
 from flows.runs import prepare
@@ -61,6 +62,13 @@ class Office:
         """A desk without mirrors, for verbs that move no champion; it needs no MLflow."""
         return Desk(journal=open_journal(self.settings), notify=notifier_from_environment())
 
+    def proposed(self, number: int) -> tuple[Winner, Digests]:
+        """What lies here now for the key that a proposal is for, and its digests."""
+        with open_journal(self.settings).reading() as ledger:
+            target = load_proposal(ledger, number).key.target
+        winner = current_winner(self.workspace, target)
+        return winner, digests_of(winner, self.workspace, self.params)
+
     def tracker(self) -> Tracker:
         """The MLflow store."""
         return Tracker.open(self.settings.mlflow_address, home=self.workspace.home)
@@ -81,9 +89,8 @@ class Office:
 def move_champion(number: int) -> Promotion:
     """Keep the winner's predictions, move the champion, bring every mirror in line."""
     office = Office.open()
-    digests = current_digests(office.workspace, office.params)
-    winner = read_winner(office.workspace)
-    if winner is not None and digests.bento is not None:
+    winner, digests = office.proposed(number)
+    if digests.bento is not None:
         num = office.params.packaging.parity_samples
         record_predictions(office.workspace, winner.model(office.workspace), digests.bento, num_samples=num)
     promotion = promote(office.full_desk(office.tracker()), number, actor=office.actor, current=digests)
@@ -102,7 +109,7 @@ def promotion(number: int) -> Promotion:
 def approve_proposal(number: int, *, reason: str) -> Answer:
     """Approve as the present actor; the last approval that the policy asks for starts the promotion."""
     office = Office.open()
-    digests = current_digests(office.workspace, office.params)
+    _, digests = office.proposed(number)
     proposal = approve(office.paper_desk(), number, actor=office.actor, reason=reason, current=digests)
     if proposal.state == "approved":
         return promote_proposal(number)
@@ -122,7 +129,8 @@ def promote_proposal(number: int) -> Answer:
     prepare()
     made = promotion(number)
     champion = made.champion
-    line = f"champion: version {champion.version}, model {champion.model[:12]}, Bento {champion.bento}"
+    place = f"champion for {champion.target}" if champion.target else "champion"
+    line = f"{place}: version {champion.version}, model {champion.model[:12]}, Bento {champion.bento}"
     return Answer(
         value={"champion": asdict(champion), "projected": [asdict(item) for item in made.projected]},
         lines=[line, *_complaints(made.projected)],
@@ -131,13 +139,22 @@ def promote_proposal(number: int) -> Answer:
 
 
 def roll_back(
-    *, reason: str, to: int | None = None, expected: int | None = None, samples: Sequence[str] = ()
+    *,
+    reason: str,
+    target: str = "",
+    to: int | None = None,
+    expected: int | None = None,
+    samples: Sequence[str] = (),
 ) -> Answer:
-    """Bring an earlier champion back once its Bento is verified; the answer offers the samples for replay."""
+    """Bring an earlier champion back, a target's if one is named, once its Bento is verified.
+
+    The answer offers the samples for replay.
+    """
     office = Office.open()
     request = RollbackRequest(
         workload=office.params.workload,
         catalog=office.params.catalog,
+        target=target,
         reason=reason,
         to=to,
         expected=expected,
@@ -161,15 +178,15 @@ def roll_back(
     )
 
 
-def show_history(*, limit: int | None = 50, kind: str | None = None) -> Answer:
-    """The journal's rows, the last `limit` ones."""
-    rows = read_history(open_journal(prepare()), kind=kind, limit=limit)
+def show_history(*, limit: int | None = 50, kind: str | None = None, target: str | None = None) -> Answer:
+    """The journal's rows, the last `limit` ones; of one kind or one target if named."""
+    rows = read_history(open_journal(prepare()), kind=kind, target=target, limit=limit)
     cells = [
-        (str(row.sequence), row.time[:19], row.actor, row.kind, str(row.proposal or ""),
+        (str(row.sequence), row.time[:19], row.actor, row.kind, row.target, str(row.proposal or ""),
          (row.from_model or "")[:8], (row.to_model or "")[:8], row.reason)
         for row in rows
     ]  # fmt: skip
-    columns = ("row", "time (UTC)", "actor", "what", "proposal", "from", "to", "reason")
+    columns = ("row", "time (UTC)", "actor", "what", "target", "proposal", "from", "to", "reason")
     value = {"rows": [row.to_json() for row in rows]}
     return Answer(value=value, tables=[Table(title="history", columns=columns, rows=cells)])
 
@@ -181,7 +198,10 @@ def reconcile_stores() -> Answer:
     finders = (lambda: end_tracked_ghosts(tracker), end_flow_ghosts, end_server_ghosts)
     found = reconcile(office.full_desk(tracker), actor=office.actor, finders=finders)
     lines = [f"journal: row {found.head.sequence}, {'all agree' if found.agrees else 'NOT all agree'}"]
-    lines += [f"{item.name} {item.key or ''}: {item.outcome}, {item.message}" for item in found.projected]
+    lines += [
+        f"{item.name}{f' of {item.key}' if item.key else ''}: {item.outcome}, {item.message}"
+        for item in found.projected
+    ]
     lines += [f"proposal {item.number} expired" for item in found.expired]
     lines += [f"proposal {item.number} is approved: `detent promote {item.number}`" for item in found.approved]
     lines += [f"{ghost.kind} {ghost.name or ghost.id}: {ghost.reason}" for ghost in found.ghosts]

@@ -1,7 +1,7 @@
 """The whole chain on one screen: from sources to a proposal. Read this first.
 
 Each line is a stage that runs only when DVC says that something it depends on has changed; the last one puts
-a candidate that the gate let through before the people who promote.
+what the gate let through before the people who promote.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from components.core.settings import Settings
 from components.core.workspace import STAGES, Stage
 from flows.ghosts import end_flow_ghosts, end_server_ghosts, record_process
 from flows.packaging import package_winner
-from flows.proposals import Outcome, propose_winner
+from flows.proposals import Outcome, propose_winners
 from flows.selection import gate_candidates
 from flows.session import open_session
 from flows.synthesis import make_images
@@ -44,7 +44,7 @@ def release(workload: str, catalog: str) -> Outcome:
         fit_candidates(session)
         gate_candidates(session)
         package_winner(session)
-        return propose_winner(session)
+        return propose_winners(session)
 
 
 @flow(name="stages", flow_run_name="{stage} and what it needs", persist_result=False, on_running=[record_process])

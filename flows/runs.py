@@ -13,8 +13,10 @@ from components.core import manifest
 from components.core.errors import ConfigError, DetentError, SourceError, StateError
 from components.core.settings import Settings, prepare_environment
 from components.core.workspace import SOURCE_NAMES, STAGES, SourceName, Stage, Workspace
+from components.promotion.journal import Journal
+from components.promotion.rows import ChampionKey
 from components.workloads.params import Params, check_workload, load_params
-from components.workloads.records import read_decisions, read_winner
+from components.workloads.records import Winner, read_decisions, read_target_winners, read_winner
 from flows.answers import Answer, Table
 from flows.baseline import champion_of, refresh_baseline
 from flows.desks import open_journal
@@ -176,14 +178,22 @@ def _what_ran(changes: Mapping[Stage, Any]) -> str:
 
 
 def _is_proposed(settings: Settings, params: Params, workspace: Workspace) -> bool:
-    """Whether the journal knows the last decision, or there is nothing to propose."""
-    winner = read_winner(workspace)
-    if winner is None:
+    """Whether the journal knows all that was let through, or there is nothing to propose."""
+    winner, targets = read_winner(workspace), read_target_winners(workspace)
+    winners = [*([winner] if winner is not None else []), *targets.values()]
+    if not winners:
         return True
     from components.promotion.audit import history
 
-    rows = history(open_journal(settings), workload=params.workload, catalog=params.catalog)
-    return any(row.decision == winner.digest for row in rows)
+    journal = open_journal(settings)
+    rows = history(journal, workload=params.workload, catalog=params.catalog)
+    known = {(row.target, row.decision) for row in rows}
+    return all((one.target, one.digest) in known or _serves(journal, params, one) for one in winners)
+
+
+def _serves(journal: Journal, params: Params, winner: Winner) -> bool:
+    champion = journal.champion(ChampionKey(params.workload, params.catalog, winner.target))
+    return champion is not None and champion.model == winner.decision.digests["candidate"]
 
 
 def _plan(workspace: Workspace, graph: Graph, sources: Mapping[str, str | None]) -> Answer:
@@ -215,11 +225,18 @@ def _tell(settings: Settings, params: Params, changes: Mapping[Stage, Any]) -> A
         after.append(f"champion: version {champion.version}, Bento {champion.bento}; `detent serve` answers with it")
     if winner is not None and not promoted:
         after.append("the winner is proposed: `detent status` shows it, `detent approve` promotes it")
+    served = read_target_winners(workspace)
+    at_work = {name for name, one in served.items() if _serves(open_journal(settings), params, one)}
+    for name, one in served.items():
+        after.append(f"target {name}: {one.candidate} is {'its champion' if name in at_work else 'proposed'}")
     return Answer(
         value={
             "ran": [name for name in STAGES if name in changes],
             "winner": winner.candidate if winner is not None else None,
             "promoted": promoted,
+            "targets": {
+                name: {"candidate": one.candidate, "promoted": name in at_work} for name, one in served.items()
+            },
             "decisions": {name: decision.outcome for name, decision in decisions.items()},
             "champion": champion.model if champion is not None else None,
             "bento": champion.bento if champion is not None else None,

@@ -10,14 +10,14 @@ from components.workloads.params import load_params
 from flows.runs import prepare
 
 
-def serve_champion(*, port: int, host: str, tag: str | None) -> None:
-    """Serve the champion's Bento, or the one with this tag, in the foreground."""
+def serve_champion(*, port: int, host: str, tag: str | None, target: str = "") -> None:
+    """Serve the champion's Bento, a target's if one is named, or the Bento with this tag, in the foreground."""
     settings = prepare()
     workspace = Workspace.from_settings(settings)
     params = load_params(workspace)
     path = (
         find_bento(workspace.bentos, tag)
         if tag is not None
-        else champion_bento(workspace.bentos, params.workload, params.catalog)
+        else champion_bento(workspace.bentos, params.workload, params.catalog, target)
     )
     serve(path, port=port, host=host)

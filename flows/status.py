@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from components.core.workspace import STAGES, Workspace
-from components.promotion.proposals import pending_proposals
-from components.promotion.rows import Champion
+from components.promotion.audit import status as read_standing
+from components.promotion.rows import Champion, ChampionKey
 from components.workloads.params import load_params
 from components.workloads.records import read_decisions
 from flows.answers import Answer
-from flows.baseline import champion_of
 from flows.desks import open_journal
 from flows.runs import is_taken_in, prepare
 from flows.versions import Graph
 
 
 def read_status() -> Answer:
-    """The champion, open proposals, the last decisions, and what a run would do."""
+    """The champion and those of targets, open proposals, the last decisions, and what a run would do."""
     settings = prepare()
     workspace = Workspace.from_settings(settings)
     params = load_params(workspace)
-    champion = champion_of(settings, params)
-    proposals = [p for p in pending_proposals(open_journal(settings)) if p.key == (params.workload, params.catalog)]
+    standing = read_standing(open_journal(settings))
+    main = ChampionKey(params.workload, params.catalog)
+    champions = {one.target: one for one in standing.champions if one.key._replace(target="") == main}
+    champion = champions.get("")
+    proposals = [p for p in standing.proposals if p.key._replace(target="") == main]
     decisions = {name: decision.outcome for name, decision in read_decisions(workspace).items()}
     changes = list(Graph(workspace.root).changes()) if is_taken_in(workspace.source("catalog")) else list(STAGES)
     lines = [
         _describe(champion),
-        *(f"proposal {p.number}: {p.state}, expires {p.expires_at}, report {p.candidate.report}" for p in proposals),
+        *(_describe(one) for target, one in champions.items() if target),
+        *(
+            f"proposal {p.number}{_of(p.key.target)}: {p.state}, expires {p.expires_at}, report {p.candidate.report}"
+            for p in proposals
+        ),
         f"last decisions: {', '.join(f'{name} {outcome}' for name, outcome in decisions.items()) or 'none yet'}",
         f"a run would do: {', '.join(changes) or 'nothing, all is up to date'}",
     ]
@@ -34,8 +40,14 @@ def read_status() -> Answer:
             "champion": champion.model if champion is not None else None,
             "version": champion.version if champion is not None else None,
             "bento": champion.bento if champion is not None else None,
+            "targets": {
+                target: {"champion": one.model, "version": one.version, "bento": one.bento}
+                for target, one in champions.items()
+                if target
+            },
             "proposals": [
-                {"number": p.number, "state": p.state, "model": p.candidate.digests.model} for p in proposals
+                {"number": p.number, "state": p.state, "model": p.candidate.digests.model, "target": p.key.target}
+                for p in proposals
             ],
             "decisions": decisions,
             "would_run": changes,
@@ -48,6 +60,10 @@ def _describe(champion: Champion | None) -> str:
     if champion is None:
         return "champion: none yet; the first release that passes becomes it"
     return (
-        f"champion: version {champion.version}, model {champion.model[:12]}, "
+        f"champion{_of(champion.target)}: version {champion.version}, model {champion.model[:12]}, "
         f"Bento {champion.bento}, since {champion.since}"
     )
+
+
+def _of(target: str) -> str:
+    return f" for {target}" if target else ""

@@ -5,9 +5,10 @@ Verdicts on the certify split are made here, handed to the gate and forgotten: t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from components.core.files import write_json, write_text
 from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.models.artefacts import LoadedModel, load_model
+from components.models.identity import model_digest
 from components.selection.assembly import rows_for
 from components.selection.evidence import Evidence, Pair
 from components.selection.gate import decide, decide_all, policy_digest
@@ -26,21 +28,33 @@ from components.selection.marks import read_marks
 from components.selection.report import write_report
 from components.workloads.judging import judge
 from components.workloads.params import Params
-from components.workloads.records import WINNER, code_digest, evaluation_digest, winner_json
-from components.workloads.targets import ask_finalists, read_record, serve_targets, told_of
+from components.workloads.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json
+from components.workloads.targets import (
+    ask_against_own,
+    ask_finalists,
+    read_record,
+    serve_targets,
+    stem_of,
+    title_of,
+    told_of,
+)
 
 RESEED = "reseed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bench:
-    """The models of a release and where their verdicts are taken."""
+    """The models of a release and where their verdicts are taken.
+
+    `own` has the champions of targets that run another than the main one.
+    """
 
     search: Path
     certify: Path
     replay: Path
     cache: Path
     champion: LoadedModel | None
+    own: dict[str, LoadedModel]
     anchor: LoadedModel | None
     reseed: LoadedModel | None
     candidates: dict[str, LoadedModel]
@@ -48,25 +62,30 @@ class _Bench:
 
 def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Path) -> StageReport:
     """Decide on every candidate and write decisions, verdicts on search and winner.json to `out`."""
-    bench = _open_bench(workspace, champion)
+    bench = _open_bench(workspace, params, champion)
     if not manifest.count(bench.certify):
         return _without_photos(bench, out)
     tables = _search_verdicts(bench, out)
     fresh = [name for name, model in bench.candidates.items() if not _is_champion(model, bench)]
-    evidences = [_evidence(name, bench, tables, workspace, params) for name in fresh]
+    evidences = {name: _evidence(name, bench, tables, workspace, params) for name in fresh}
     policy, ledger = params.selection.policy, Ledger(workspace.ledger, workspace.ledger_anchor)
-    decisions = dict(zip(fresh, decide_all(evidences, policy, ledger=ledger), strict=True))
+    decisions = dict(zip(fresh, decide_all([*evidences.values()], policy, ledger=ledger), strict=True))
     winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
     record = read_record(workspace.stage("training"))
-    decisions = ask_finalists(evidences, decisions, policy, ledger=ledger, record=record)
+    finalists = {told.get("candidate") for name, told in record["targets"].items() if name not in bench.own}
+    decisions = ask_finalists([*evidences.values()], decisions, policy, ledger=ledger, finalists=finalists)
+    rivals = _against_own(bench, tables, record, workspace=workspace, params=params)
+    decisions |= ask_against_own(rivals, policy, ledger=ledger)
+    evidences |= {stem_of(evidence.candidate, target): evidence for target, evidence in rivals.items()}
     images = _image_reader(bench.search)
-    for evidence, (name, decision) in zip(evidences, decisions.items(), strict=True):
+    for name, decision in decisions.items():
         write_text(out / f"{name}.decision.json", decision.to_json())
-        rows = rows_for(decision, evidence, policy)
-        peers = [other for other_name, other in decisions.items() if other_name != name]
+        rows = rows_for(decision, evidences[name], policy)
+        peers = _peers(name, decisions)
         write_report(out / f"{name}.html", decision, rows=rows, images=images, peers=peers)
     write_json(out / WINNER, winner_json(winner, decisions))
-    served = serve_targets(params.selection.targets, decisions, record)
+    own = {name: model.digest for name, model in bench.own.items()}
+    served = serve_targets(params.selection.targets, decisions, record, own=own)
     return _report(decisions, winner, told_of(served, out=out))
 
 
@@ -79,6 +98,7 @@ def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out
         replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(old),
+        own={},
         anchor=_load_anchor(workspace),
         reseed=None,
         candidates={"new": load_model(new)},
@@ -95,7 +115,7 @@ def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out
     return decision
 
 
-def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:
+def _open_bench(workspace: Workspace, params: Params, champion: Path | None) -> _Bench:
     photos = workspace.stage("validation") / "photos"
     folders = sorted(workspace.stage("training").glob("*/model"))
     models = {folder.parent.name: load_model(folder) for folder in folders}
@@ -105,10 +125,21 @@ def _open_bench(workspace: Workspace, champion: Path | None) -> _Bench:
         replay=workspace.replay,
         cache=workspace.cache,
         champion=load_model(champion) if champion is not None else None,
+        own=_own_champions(workspace, params, champion),
         anchor=_load_anchor(workspace),
         reseed=models.pop(RESEED, None),
         candidates=models,
     )
+
+
+def _own_champions(workspace: Workspace, params: Params, champion: Path | None) -> dict[str, LoadedModel]:
+    folders = {target.name: champion_folder(workspace, target.name) for target in params.selection.targets}
+    main = model_digest(champion) if champion is not None else None
+    return {
+        name: load_model(folder)
+        for name, folder in folders.items()
+        if folder is not None and folder != champion and model_digest(folder) != main
+    }
 
 
 def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
@@ -167,6 +198,20 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
     )
 
 
+def _against_own(
+    bench: _Bench, tables: dict[str, pa.Table], record: Mapping[str, Any], *, workspace: Workspace, params: Params
+) -> dict[str, Evidence]:
+    """The finalists of targets with a champion of their own against that champion, by target; none for itself."""
+    found = {}
+    for target, own in bench.own.items():
+        name = record["targets"].get(target, {}).get("candidate")
+        if name in bench.candidates and bench.candidates[name].digest != own.digest:
+            old = judge(own, bench.search, cache=bench.cache)
+            given = {name: tables[name], "champion": old}
+            found[target] = _evidence(name, replace(bench, champion=own), given, workspace, params)
+    return found
+
+
 def _load_anchor(workspace: Workspace) -> LoadedModel | None:
     folder = workspace.baseline / "anchor"
     return load_model(folder) if folder.is_dir() else None
@@ -177,11 +222,17 @@ def _pair(bench: _Bench, candidate: LoadedModel, folder: Path) -> Pair:
     return Pair(old=old, new=judge(candidate, folder, cache=bench.cache))
 
 
+def _peers(name: str, decisions: Mapping[str, Decision]) -> list[Decision]:
+    """The other decisions against the same champion."""
+    champion = decisions[name].digests.get("champion")
+    return [d for other, d in decisions.items() if other != name and d.digests.get("champion") == champion]
+
+
 def _report(decisions: dict[str, Decision], winner: str | None, targets: StageReport) -> StageReport:
-    facts = {name: f"{d.outcome}: {' '.join(d.reasons)}" for name, d in decisions.items()}
+    facts = {title_of(name): f"{d.outcome}: {' '.join(d.reasons)}" for name, d in decisions.items()}
     metrics: dict[str, float] = {}
-    for name, decision in decisions.items():
-        counts = decision.counts
+    for stem, decision in decisions.items():
+        name, counts = title_of(stem), decision.counts
         if counts is not None:
             metrics[f"{name}.search_accuracy"] = counts.new_accuracy
             metrics[f"{name}.search_negative_flip_rate"] = counts.rate_of_all

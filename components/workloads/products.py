@@ -19,7 +19,7 @@ from components.core.params import parse_section
 from components.core.stages import StageReport, Workload, write_report
 from components.core.workspace import Workspace
 from components.workloads.params import Params
-from components.workloads.records import champion_folder, read_winner
+from components.workloads.records import champion_folder
 
 
 def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
@@ -142,28 +142,10 @@ def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
 
 
 def packaging(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
-    """The winner in; a Bento that answers as it was evaluated out. Refused candidates are not packaged."""
-    from components.packaging.packaging import package
-    from components.workloads.judging import parity_reference
+    """The winner in; a Bento that answers as it was evaluated out, and one for each target that is to be served."""
+    from components.workloads.bentos import package_winners
 
-    params = _params(raw)
-    out = workspace.stage("packaging")
-    winner = read_winner(workspace)
-    if winner is None:
-        with atomic_directory(out) as partial:
-            write_json(partial / "bento.json", {"tag": None, "reason": "the gate let no candidate through"})
-        return _told(out, StageReport(facts={"bento": "none: the gate let no candidate through"}))
-    model = winner.model(workspace)
-    search = workspace.stage("validation") / "photos" / "search"
-    reference = parity_reference(model, search, num_samples=params.packaging.parity_samples, cache=workspace.cache)
-    version_info = {"candidate": winner.candidate, "workload": params.workload, "catalog": params.catalog}
-    summary = package(model, reference, version_info=version_info, bento_home=workspace.bentos, out=out)
-    metrics = {
-        "parity_samples": float(summary.parity.num_samples),
-        "parity_max_difference": summary.parity.max_difference,
-    }
-    facts = {"bento": summary.bento.tag, "bento_digest": summary.bento.digest}
-    return _told(out, StageReport(metrics=metrics, facts=facts))
+    return _told(workspace.stage("packaging"), package_winners(workspace, _params(raw)))
 
 
 def _params(raw: Mapping[str, Any]) -> Params:

@@ -21,7 +21,7 @@ from components.core.workspace import Workspace
 from components.models.identity import model_digest
 from components.workloads.incumbents import INCUMBENT
 
-WINNER = "winner.json"
+WINNER, TARGETS, PIN = "winner.json", "targets.json", "baseline.json"
 _SUFFIX = ".decision.json"
 _AGAIN = "`detent run` decides anew; nothing was proposed or promoted"
 
@@ -30,13 +30,14 @@ _AGAIN = "`detent run` decides anew; nothing was proposed or promoted"
 class Winner:
     """A candidate that the gate let through, and the Decision that says so.
 
-    `stem` names the Decision's files, `digest` is that of the Decision.
+    `stem` names the Decision's files, `digest` is that of the Decision. `target` is the device that it is for, or "".
     """
 
     candidate: str
     stem: str
     decision: Decision
     digest: str
+    target: str = ""
 
     def model(self, workspace: Workspace) -> Path:
         """The folder of its model."""
@@ -52,6 +53,22 @@ def read_winner(workspace: Workspace) -> Winner | None:
     value = read_json(path) if path.is_file() else {}
     candidate = value.get("candidate")
     return None if candidate is None else _winner(path, candidate, candidate, named=value.get("decision"))
+
+
+def read_target_winners(workspace: Workspace) -> dict[str, Winner]:
+    """By target the certified candidate that is to serve it; IntegrityError as for the winner.
+
+    Selections of earlier versions named no Decision of a target, and proposed nothing for one.
+    """
+    path = workspace.stage("selection") / TARGETS
+    value = read_json(path) if path.is_file() else {}
+    return {
+        target: _winner(
+            path, one.get("candidate"), one["decision"].get("name"), named=one["decision"].get("digest"), target=target
+        )
+        for target, one in value.items()
+        if one.get("decision") is not None
+    }
 
 
 def winner_json(candidate: str | None, decisions: Mapping[str, Decision]) -> dict[str, Any]:
@@ -70,10 +87,9 @@ def check_winner(winner: Winner, workspace: Workspace, *, policy: str) -> None:
 
     `policy` is the present policy's digest.
     """
-    champion = champion_folder(workspace)
     present = {
         "candidate": model_digest(winner.model(workspace)),
-        "champion": model_digest(champion) if champion is not None else "",
+        "champion": _champion_digest(workspace, winner.target),
         "dataset": evaluation_digest(workspace),
         "policy": policy,
     }
@@ -87,12 +103,49 @@ def check_winner(winner: Winner, workspace: Workspace, *, policy: str) -> None:
         raise IntegrityError(f"the decision on {winner.stem} is about {'; '.join(changed)}: {_AGAIN}")
 
 
-def champion_folder(workspace: Workspace) -> Path | None:
-    """The folder of the pinned champion's model; before the first release an incumbent from elsewhere, or None."""
-    if read_json(workspace.baseline / "baseline.json")["model"] is not None:
+def champion_folder(workspace: Workspace, target: str = "") -> Path | None:
+    """The folder of the pinned champion's model, a target's own one where there is such.
+
+    Before the first release it is an incumbent from elsewhere, or None.
+    """
+    pinned = read_json(workspace.baseline / PIN)
+    if target in pinned.get("targets", {}):
+        return target_champion(workspace.baseline, target)
+    if pinned["model"] is not None:
         return workspace.baseline / "model"
     incumbent = workspace.baseline / INCUMBENT
     return incumbent if incumbent.is_dir() else None
+
+
+def _champion_digest(workspace: Workspace, target: str) -> str:
+    folder = champion_folder(workspace, target)
+    if folder is None:
+        return ""
+    found, pinned = model_digest(folder), pinned_digest(workspace, target) or pinned_digest(workspace)
+    if pinned is not None and found != pinned:
+        raise IntegrityError(
+            f"{folder} holds model {found[:12]}, {PIN} pins {pinned[:12]}: delete {workspace.baseline}, then {_AGAIN}"
+        )
+    return found
+
+
+def pinned_digest(workspace: Workspace, target: str = "") -> str | None:
+    """The digest of the pinned champion, or of a target's own; None when there is none, or nothing is pinned yet."""
+    path = workspace.baseline / PIN
+    pinned = read_json(path) if path.is_file() else {}
+    digest = pinned.get("targets", {}).get(target) if target else pinned.get("model")
+    return str(digest) if digest is not None else None
+
+
+def bento_file(workspace: Workspace, target: str = "") -> Path:
+    """Where it stands which Bento was made of the winner, or of what is to serve a target."""
+    out = workspace.stage("packaging")
+    return (out / "targets" / target if target else out) / "bento.json"
+
+
+def target_champion(baseline: Path, target: str) -> Path:
+    """Where the baseline keeps the model of a target's own champion."""
+    return baseline / "targets" / target / "model"
 
 
 def evaluation_digest(workspace: Workspace) -> str:
@@ -111,7 +164,7 @@ def code_digest() -> str:
     return digest_json([digest_tree(root, pattern) for pattern in ("*.py", "*.j2")])
 
 
-def _winner(path: Path, candidate: object, stem: object, *, named: object) -> Winner:
+def _winner(path: Path, candidate: object, stem: object, *, named: object, target: str = "") -> Winner:
     if not isinstance(candidate, str) or not isinstance(stem, str) or Path(stem).name != stem:
         raise IntegrityError(f"{path} names {candidate!r} as winner, which is no candidate's name: {_AGAIN}")
     file = path.with_name(stem + _SUFFIX)
@@ -133,4 +186,4 @@ def _winner(path: Path, candidate: object, stem: object, *, named: object) -> Wi
             f"{path} names {candidate} as winner, the gate said {decision.outcome} of {decision.candidate} in "
             f"{file.name}: {_AGAIN}"
         )
-    return Winner(candidate=candidate, stem=stem, decision=decision, digest=digest)
+    return Winner(candidate=candidate, stem=stem, decision=decision, digest=digest, target=target)

@@ -23,6 +23,7 @@ from components.models.adapters import Adapted
 from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
 from components.models.costs import count_multiply_adds
 from components.models.families import build_network
+from components.models.identity import model_digest
 from components.models.merging import Merged, pool
 from components.models.prediction import normalise
 from components.models.slicing import check_contained
@@ -35,6 +36,7 @@ from components.tracking.registry import DIGEST
 from components.tracking.runs import PARENT, Tracker
 from flows.answers import Answer
 from flows.runs import run_release
+from flows.status import read_status
 from tests.flows.drawn import PARAMS, PRODUCTS, draw_product, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -174,6 +176,22 @@ def test_a_member_is_chosen_for_each_target_certified_and_packaged(told: tuple[W
     assert answer.value["champion"] == model_of(workspace, winner).digest
     packaged = read_report(workspace.stage("packaging"))
     assert packaged.facts["bento"] == answer.value["bento"] and packaged.metrics["parity_max_difference"] <= 1e-3
+
+
+def test_what_serves_a_target_is_packaged_and_champion_there(told: tuple[Workspace, Answer]) -> None:
+    """Each with a Bento that ships its own model; the winner is packaged once, whomever it serves."""
+    workspace, answer = told
+    facts = read_report(workspace.stage("packaging")).facts
+    champions = read_status().value["targets"]
+    for target, told_of in answer.value["targets"].items():
+        model = model_of(workspace, told_of["candidate"])
+        tag = facts[f"bento for {target}"]
+        assert told_of["promoted"] and champions[target]["champion"] == model.digest
+        assert champions[target]["bento"] == tag
+        shipped = find_bento(workspace.bentos, tag) / "src" / MODEL_FOLDER
+        assert model_digest(shipped) == model.digest
+        assert (tag == answer.value["bento"]) == (told_of["candidate"] == answer.value["winner"])
+    assert answer.value["targets"].keys() == champions.keys() == {"server", "phone"}
 
 
 def test_each_target_gets_the_most_accurate_within_its_limits(told: tuple[Workspace, Answer]) -> None:

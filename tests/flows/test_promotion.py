@@ -20,7 +20,7 @@ from components.workloads.params import load_params
 from components.workloads.records import code_digest, read_decisions
 from flows.baseline import champion_of
 from flows.promotion import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
-from flows.proposals import propose_winner
+from flows.proposals import propose_winners
 from flows.runs import run_release
 from flows.session import open_session
 from flows.status import read_status
@@ -103,14 +103,14 @@ def test_what_the_gate_did_not_say_is_neither_proposed_nor_approved(
                 for name, content in files:
                     stack.enter_context(planted(folder / name, content))
                 with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
-                    propose_winner.fn(auto)
+                    propose_winners.fn(auto)
                 with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
                     approve_proposal(1, reason="looks right")
         with (
             planted(workspace.stage("packaging") / "bento.json", b'{"tag": "detent:other", "model_digest": "00"}'),
             pytest.raises(IntegrityError, match="packages anew"),
         ):
-            propose_winner.fn(auto)
+            propose_winners.fn(auto)
     assert show_history().value["rows"] == before and shown_version(workspace) is None
 
 

@@ -16,8 +16,8 @@ from components.core.workspace import Workspace
 from components.tracking.registry import DIGEST, champion_alias
 from components.tracking.runs import PARENT, Tracker
 from components.workloads.params import load_params
-from components.workloads.records import read_decisions
-from flows.baseline import champion_of, pinned_digest
+from components.workloads.records import pinned_digest, read_decisions
+from flows.baseline import champion_of
 from flows.provenance import remake_sample, revoke_asset
 from flows.runs import run_release, workspace_lock
 from flows.status import read_status

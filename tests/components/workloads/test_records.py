@@ -23,6 +23,7 @@ from components.workloads.records import (
     check_winner,
     code_digest,
     evaluation_digest,
+    read_target_winners,
     read_winner,
     winner_json,
 )
@@ -125,16 +126,50 @@ def test_a_damaged_decision_is_refused(workspace: Workspace) -> None:
         read_winner(workspace)
 
 
-@pytest.mark.parametrize(
-    ("what", "where"),
-    [("candidate", "training/good/model/model.json"), ("champion", "baseline/model/model.json")],
-)
-def test_a_decision_about_another_model_binds_nothing(workspace: Workspace, what: str, where: str) -> None:
+def test_a_decision_about_another_model_binds_nothing(workspace: Workspace) -> None:
     winner = read_winner(workspace)
     assert winner is not None
-    (workspace.data / where).write_text("{} ")
-    with pytest.raises(IntegrityError, match=f"the decision on good is about {what} .*nothing was proposed"):
+    (winner.model(workspace) / CARD).write_text("{} ")
+    with pytest.raises(IntegrityError, match=r"the decision on good is about candidate .*nothing was proposed"):
         check_winner(winner, workspace, policy=POLICY)
+
+
+def test_a_decision_about_another_champion_binds_nothing(workspace: Workspace) -> None:
+    winner = read_winner(workspace)
+    assert winner is not None
+    (workspace.baseline / "model" / CARD).write_text("{} ")
+    with pytest.raises(IntegrityError, match=r"holds model .*, baseline\.json pins .*nothing was proposed"):
+        check_winner(winner, workspace, policy=POLICY)
+    pinned = {"model": model_digest(workspace.baseline / "model"), "anchor_version": None}
+    write_json(workspace.baseline / "baseline.json", pinned)
+    with pytest.raises(IntegrityError, match=r"is about champion .*nothing was proposed"):
+        check_winner(winner, workspace, policy=POLICY)
+
+
+def test_a_target_is_decided_on_against_its_own_champion(workspace: Workspace) -> None:
+    """targets.json names the Decision; one against the main champion binds nothing for the target."""
+    folder = workspace.stage("selection")
+    said = Decision.from_json((folder / "good.decision.json").read_text())
+    own = lay_model(workspace.baseline / "targets" / "phone" / "model", "own")
+    pinned = {"model": said.digests["champion"], "anchor_version": None, "targets": {"phone": own}}
+    write_json(workspace.baseline / "baseline.json", pinned)
+    held = replace(said, digests=said.digests | {"champion": own})
+    write_text(folder / "good@phone.decision.json", held.to_json())
+    for stem, decision, fits in (("good@phone", held, True), ("good", said, False)):
+        told = {"candidate": "good", "decision": {"name": stem, "digest": decision.digest}}
+        write_json(folder / "targets.json", {"phone": told, "watch": {"candidate": None, "decision": None}})
+        winners = read_target_winners(workspace)
+        assert winners.keys() == {"phone"} and winners["phone"].target == "phone"
+        if fits:
+            check_winner(winners["phone"], workspace, policy=POLICY)
+            continue
+        with pytest.raises(IntegrityError, match="the decision on good is about champion"):
+            check_winner(winners["phone"], workspace, policy=POLICY)
+
+
+def test_targets_of_an_earlier_version_named_no_decision(workspace: Workspace) -> None:
+    write_json(workspace.stage("selection") / "targets.json", {"phone": {"candidate": "good", "digest": "0" * 64}})
+    assert read_target_winners(workspace) == {}
 
 
 def test_a_decision_about_other_photos_or_another_policy_binds_nothing(workspace: Workspace) -> None:
