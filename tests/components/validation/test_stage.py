@@ -21,14 +21,14 @@ Rows = dict[str, list[dict[str, Any]]]
 Draw = Callable[..., bytes]
 MakeRow = Callable[..., dict[str, Any]]
 WriteShop = Callable[[Rows], Sources]
-CONFIG = ValidationConfig(max_quarantined_share=0.25)
+CONFIG = ValidationConfig(max_quarantined_share=0.25, split_seed=1)
 
 
 @pytest.fixture
 def run(tmp_path: Path, write_shop: WriteShop) -> Callable[..., ValidationSummary]:
     def _run(rows: Rows, config: ValidationConfig = CONFIG) -> ValidationSummary:
         sources = write_shop(rows)
-        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html", seed=1)
+        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html")
 
     return _run
 
@@ -46,7 +46,9 @@ def statuses(summary: ValidationSummary) -> dict[str, str]:
 def test_a_sound_data_set_passes_every_check(run: Callable[..., Any], drawn_shop: Rows, tmp_path: Path) -> None:
     summary = run(drawn_shop)
     assert set(statuses(summary).values()) == {"passed", "not applicable"}
-    assert [code for code, status in statuses(summary).items() if status == "not applicable"] == ["V015"]  # no series
+    assert [code for code, status in statuses(summary).items() if status == "not applicable"] == [
+        *("V015", "V024")  # no series, no split of the user's own
+    ]
     out = tmp_path / "out"
     assert json.loads((out / "classes.json").read_text()) == ["cup", "lamp", "sofa"]
     dealt = {name: manifest.read(out / "photos" / name).to_pylist() for name in ("train", "search", "certify")}
@@ -160,6 +162,7 @@ def test_warnings_name_their_faults_and_let_the_run_go_on(
         result = results.pop(code)
         assert result.status == "failed" and result.check.severity == "warning", code
         assert any(example in text for text in result.examples), code
+    assert results.pop("V024").status == "not applicable"
     assert {result.status for result in results.values()} == {"passed"}
 
 
