@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -24,7 +25,8 @@ def members_before_memory(photos: Path) -> Placement:
     """The split in `photos`, train/ search/ and certify/, of a validation that did not write members yet."""
     folders = [photos / split for split in get_args(Split) if (photos / split).is_dir()]
     facts = [(fact, folder.name) for folder in folders for fact in measure(folder, "photo")]
-    return merge(_placement([(fact, fact.group or fact.sample_id, split) for fact, split in facts], None))
+    rows = [(replace(fact, group=None), fact.group or fact.sample_id, split) for fact, split in facts]
+    return merge(_placement(rows, None))
 
 
 def _placement(rows: list[tuple[Facts, str, str]], split_seed: int | None) -> Placement:
