@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from components.core.errors import ConfigError, StateError
 from components.core.workspace import Workspace
 from components.validation.placement import MEMBERS, read_placement
 from components.workloads.__main__ import run_stage
+from components.workloads.records import read_decisions
 from flows.placement import current_placement
 from flows.refresh import refresh_split
+from flows.review import pin_burned
 from flows.runs import run_release
 from flows.versions import Graph
 from tests.flows.drawn import PARAMS, write_params
@@ -174,12 +177,34 @@ def test_the_next_run_deals_by_the_refresh(release: Release) -> None:
     assert validate(workspace, **OTHER) == []
 
 
-def test_a_run_finishes_an_interrupted_refresh(release: Release) -> None:
+def test_a_run_finishes_an_interrupted_refresh(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, sources = release
     add_photos(sources, 8, seed=3)
     old = read_placement(workspace.placement).members("certify")
-    kill_refresh("flows.placement.record_retirement", sources["photos"])
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("flows.placement.record_retirement", lambda *_: 1 // 0)
+        refresh_split(reason="used up", photos=sources["photos"], needed=8)
     validate(workspace, **OTHER)
     placed = splits(workspace)
     assert len([name for name, split in placed.items() if split == "certify"]) == 8
     assert {placed[name] for name in old} == {"train"}
+
+
+def test_after_an_open_look_releases_go_on_and_wait_for_a_refresh(release: Release) -> None:
+    """`replay --burned` takes what was shown out of certify; every candidate is then on hold, and none has leaked."""
+    workspace, _ = release
+    policy = {"limit": 0.3, "bootstrap_accuracy": 0.99, "slices": {"columns": []}}
+    tiny = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 1}}
+    write_params(workspace, validation={**PARAMS["validation"], **OTHER}, candidates=tiny, selection={"policy": policy})
+    certify = set(read_placement(workspace.placement).members("certify"))
+    run_release("release", workload=None, sources={})
+    (decision,) = read_decisions(workspace).values()
+    shown = replace(decision, burned_ids=tuple(sorted(certify)))  # as an open look leaves it
+    (workspace.stage("selection") / "plain.decision.json").write_text(shown.to_json())
+    pin_burned(reason="looked at it")
+    assert set(read_placement(workspace.placement).members("replay")) == certify
+    answer = run_release("release", workload=None, sources={})
+    assert {"validation", "selection"} <= set(answer.value["ran"]) and "training" not in answer.value["ran"]
+    assert answer.exit_code == 3 and answer.value["decisions"] == {"plain": "HOLD"}
+    assert not certify & set(splits(workspace))
+    assert manifest.count(workspace.replay) == len(certify)
