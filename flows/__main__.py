@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -184,6 +184,24 @@ def replay(samples: tuple[str, ...], label: str | None, reason: str, burned: boo
     if burned:
         return pin_burned(reason=reason)
     return add_to_replay(samples, reason=reason, label=label) if samples else show_replay()
+
+
+@detent.command()
+@answering
+@click.option("--reason", required=True, help="Why now; stands on record.")
+@click.option(
+    "--to",
+    type=click.Choice(["train", "replay"]),
+    default="train",
+    show_default=True,
+    help="What the old split becomes: trained on, or left out.",
+)
+@click.option("--photos", help="All photos, with new ones that no run has dealt out. Folder, CSV, COCO file or s3://.")
+def refresh(reason: str, to: Literal["train", "replay"], photos: str | None) -> Answer:
+    """Retire the certify split, and make a new one of photos that no split has held."""
+    from flows.refresh import refresh_split
+
+    return refresh_split(reason=reason, to=to, photos=photos)
 
 
 @detent.command()

@@ -12,8 +12,11 @@ from components.core.errors import ConfigError, DataError, SourceError, StateErr
 from components.core.workspace import Workspace
 from components.selection import marks, replay
 from components.selection.replay import Incident
+from components.validation.placement import write_placement
+from components.validation.retirement import set_aside
 from components.workloads.records import read_decisions
 from flows.answers import Answer, Table
+from flows.placement import current_placement
 from flows.runs import prepare, workspace_lock
 from flows.versions import Graph
 
@@ -26,7 +29,7 @@ def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = No
     settings = prepare()
     workspace = Workspace.from_settings(settings)
     with workspace_lock(workspace):
-        certify = set(manifest.read(_photos(workspace) / "certify", ["sample_id"])["sample_id"].to_pylist())
+        certify = _unseen_ids(workspace)
         for sample in samples:
             image, name = _image_of(sample, label, workspace)
             incident = Incident(sample_id=sample_id(image), label=name, who=settings.actor, why=reason)
@@ -36,8 +39,9 @@ def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = No
 
 
 def pin_burned(*, reason: str) -> Answer:
-    """Move what an open look showed of the certify split to the replay set; the next candidate needs a fresh split.
+    """Move what an open look showed of the certify split to the replay set, and out of every split.
 
+    Releases go on from there, and every candidate is on hold until `detent refresh` deals a new certify split.
     StateError when the last decisions burned nothing.
     """
     settings = prepare()
@@ -53,7 +57,10 @@ def pin_burned(*, reason: str) -> Answer:
                         sample_id=row["sample_id"], label=row["label"], who=settings.actor, why=reason or "open look"
                     )
                     replay.add(workspace.replay, row["image"]["bytes"], incident)
-        Graph(workspace.root).track(workspace.replay)
+        graph = Graph(workspace.root)
+        graph.track(workspace.replay)
+        write_placement(workspace.placement, set_aside(current_placement(workspace, graph), burned))
+        graph.track(workspace.placement)
     return show_replay()
 
 
@@ -83,6 +90,13 @@ def mark_label(sample: str, *, reason: str, undo: bool = False) -> Answer:
 
 def _photos(workspace: Workspace) -> Path:
     return workspace.stage("validation") / "photos"
+
+
+def _unseen_ids(workspace: Workspace) -> set[str]:
+    """What nobody may look at: certify, and the reserve that it is made of later."""
+    folders = [_photos(workspace) / split for split in ("certify", "reserve")]
+    tables = [manifest.read(folder, ["sample_id"]) for folder in folders if folder.is_dir()]
+    return {sample for table in tables for sample in table["sample_id"].to_pylist()}
 
 
 def _image_of(sample: str, label: str | None, workspace: Workspace) -> tuple[bytes, str]:

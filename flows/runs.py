@@ -20,6 +20,7 @@ from components.workloads.records import Winner, read_decisions, read_target_win
 from flows.answers import Answer, Table
 from flows.baseline import champion_of, refresh_baseline
 from flows.desks import open_journal
+from flows.placement import refresh_placement
 from flows.versions import Graph
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def run_release(
         if dry_run:
             return _plan(workspace, graph, sources)
         take_in(workspace, graph, sources)
+        refresh_placement(workspace, graph)
         refresh_baseline(settings, params, graph, incumbent=Path(incumbent) if incumbent is not None else None)
         return carry_out(stage, settings, params, graph)
 

@@ -42,6 +42,26 @@ class Graph:
         with self._repo() as repo:
             repo.add([str(folder.relative_to(self._root))])
 
+    def restore(self, folder: Path) -> None:
+        """Bring back a versioned folder that is not there; StateError when DVC's cache does not hold it."""
+        name = folder.relative_to(self._root).as_posix()
+        try:
+            with self._repo() as repo:
+                repo.checkout(targets=[name])
+        except StateError as error:
+            raise StateError(f"{name} is on record and not here: `dvc pull {name}`, then run again ({error})") from None
+
+    def adopt(self, stage: Stage, folder: Path) -> None:
+        """Record a changed input as read, where the stage would make the same of it; only if nothing else changed."""
+        name = folder.relative_to(self._root).as_posix()
+        if self.changes((stage,)).get(stage) == [f"input {name}: modified"]:
+            with self._repo() as repo:
+                repo.commit(stage, force=True)
+
+    def ran_before(self, stage: Stage) -> bool:
+        """Whether dvc.lock has the stage."""
+        return stage in self._made_before()
+
     @contextmanager
     def recording(self, stage: Stage) -> Iterator[None]:
         """Run a stage inside the block; at its end dvc.lock says what it read and what it made.

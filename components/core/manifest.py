@@ -20,7 +20,7 @@ from components.core.files import atomic_path
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
-Split = Literal["train", "search", "certify", "replay"]
+Split = Literal["train", "search", "certify", "replay", "reserve"]
 Source = Literal["catalog", "model", "photo", "render", "paste", "palm", "background"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 SOURCES: tuple[Source, ...] = get_args(Source)

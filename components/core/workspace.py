@@ -47,6 +47,11 @@ class Workspace:
         return self.data / "replay"
 
     @property
+    def placement(self) -> Path:
+        """The memory of the split: every photo that was ever placed, and where."""
+        return self.data / "placement"
+
+    @property
     def marks(self) -> Path:
         """Labels that people marked as wrong."""
         return self.replay / "marks.jsonl"

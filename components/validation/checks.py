@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.datasets.splits import DEALT
+from components.datasets.splits import DEALT, RESERVE
 from components.validation.config import ValidationConfig
 from components.validation.suites import Check
 
@@ -165,16 +165,16 @@ def _split_checks(config: ValidationConfig) -> list[Check]:
         Check(
             code="V016",
             severity="blocking",
-            sentence="Every photo is in train, search or certify.",
+            sentence="Every photo is in train, search or certify, kept in reserve, or shown and retired.",
             frame="photos",
             expectation="ExpectColumnValuesToBeInSet",
-            arguments={"column": "split_or_none", "value_set": list(DEALT)},
+            arguments={"column": "split_or_none", "value_set": [*DEALT, RESERVE, "replay"]},
         ),
         Check(
             code="V017",
             severity="blocking",
-            sentence="Train, search and certify all hold photos.",
-            frame="splits",
+            sentence="Train, search and certify all hold photos (certify may wait for new ones once it is retired).",
+            frame="needed_splits",
             expectation="ExpectColumnValuesToBeBetween",
             arguments={"column": "num_photos", "min_value": 1},
         ),
@@ -203,5 +203,13 @@ def _split_checks(config: ValidationConfig) -> list[Check]:
             expectation="ExpectColumnValuesToBeBetween",
             arguments={"column": "num_splits", "max_value": 1},
             is_leak=True,
+        ),
+        Check(
+            code="V024",
+            severity="warning",
+            sentence="No photo given to certify was in train or search, or shown (such a photo stays where it was).",
+            frame="given",
+            expectation="ExpectColumnValuesToBeInSet",
+            arguments={"column": "was", "value_set": ["never seen"]},
         ),
     ]

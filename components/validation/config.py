@@ -14,28 +14,35 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SplitShares(Section):
-    """How the labelled photos are dealt out; the three add up to 1."""
+    """How the labelled photos are dealt out; they add up to 1. The reserve is kept for the next certify split."""
 
     train: Share = 0.70
     search: Share = 0.10
     certify: Share = 0.20
+    reserve: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _add_up(self) -> SplitShares:
-        total = self.train + self.search + self.certify
+        total = self.train + self.search + self.certify + self.reserve
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"train, search and certify add up to {total:g}, they must add up to 1")
+            raise ValueError(f"train, search, certify and reserve add up to {total:g}, they must add up to 1")
         return self
 
     def by_split(self) -> dict[Split, float]:
-        """The shares by the name of their split."""
-        return {"train": self.train, "search": self.search, "certify": self.certify}
+        """The shares by the name of their split; no reserve where it has none."""
+        dealt: dict[Split, float] = {"train": self.train, "search": self.search, "certify": self.certify}
+        return dealt | ({"reserve": self.reserve} if self.reserve else {})
 
 
 class ValidationConfig(Section):
-    """Limits of the checks; sizes in pixels, `blank_std` and means in levels of 255."""
+    """Limits of the checks; sizes in pixels, `blank_std` and means in levels of 255.
+
+    `split_seed` deals photos out and does nothing else. The first look at the split fixes it: a photo once dealt
+    stays, so another seed, like other shares, is for photos that come in later.
+    """
 
     shares: SplitShares = SplitShares()
+    split_seed: int = Field(default=0, ge=0, lt=2**31)
     share_tolerance: float = Field(default=0.10, ge=0, le=1)
     max_quarantined_share: float = Field(default=0.10, ge=0, le=1)
     min_side_px: int = Field(default=16, ge=8)

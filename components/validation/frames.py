@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from components.datasets.splits import DEALT
+from components.datasets.splits import DEALT, RESERVE
 from components.validation.config import ValidationConfig
+from components.validation.dealing import tokens
 from components.validation.facts import Facts
-from components.validation.grouping import Grouping, tokens
+from components.validation.grouping import Grouping
 from components.validation.quarantine import Quarantined
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Findings:
     """What is known after looking: all images, those taken out, the grouped photos, the catalogue's classes.
 
     `models` has the class of each of the catalogue's 3D models; synthesis judges the models themselves.
+    `has_retired` tells that a certify split was shown and is not to be used again.
     """
 
     facts: list[Facts]
@@ -30,6 +32,7 @@ class Findings:
     grouping: Grouping
     classes: list[str]
     models: tuple[str, ...] = ()
+    has_retired: bool = False
 
     def usable(self) -> list[Facts]:
         """The images that were not quarantined."""
@@ -50,6 +53,7 @@ def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.D
 
     placed = findings.placed()
     classes = class_rows(findings)
+    splits = _splits(placed, config, is_own=findings.grouping.is_own_split)
     photos = [_sample(fact) | {"split_or_none": split or "none"} for fact, _, split in placed]
     labelled = [fact for fact in findings.usable() if fact.source != "background"]
     rows: dict[str, list[dict[str, Any]]] = {
@@ -60,7 +64,9 @@ def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.D
         "photos": photos,
         "classes": classes,
         "photographed_classes": _photographed(classes) if placed else [],
-        "splits": _splits(placed, config, is_own=findings.grouping.is_own_split),
+        "splits": splits,
+        "needed_splits": [row for row in splits if _is_needed(row["name"], findings)],
+        "given": _given(findings.grouping),
         "groups": _spread(findings.grouping, [[group] for group in findings.grouping.groups]),
         "parents": _spread(findings.grouping, [tokens(fact) for fact in findings.grouping.photos]),
         "series": _series(findings.grouping, {fact.index for fact, _, _ in placed}),
@@ -138,10 +144,25 @@ def _splits(
         {
             "name": split,
             "num_photos": counts[split],
-            "off_by": 0.0 if is_own else abs(counts[split] / len(placed) - asked[split]),
+            "off_by": 0.0 if is_own else abs(counts[split] / len(placed) - share),
         }
-        for split in DEALT
+        for split, share in asked.items()
         if placed
+    ]
+
+
+def _is_needed(split: str, findings: Findings) -> bool:
+    """Whether a split must hold photos: not the reserve, which waits, nor certify once it has been retired."""
+    return split != RESERVE and not (split == "certify" and findings.has_retired)
+
+
+def _given(grouping: Grouping) -> list[dict[str, Any]]:
+    """One row per photo that the user put into certify: whether it had been seen before."""
+    return [
+        {"name": f"{fact.name} (was in {was})" if was else fact.name, "was": was or "never seen"}
+        for index, fact in enumerate(grouping.photos)
+        if fact.split == "certify"
+        for was in (grouping.refused.get(index),)
     ]
 
 

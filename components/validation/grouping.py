@@ -1,22 +1,25 @@
 """Puts photos that belong together into groups, and deals the groups out to splits.
 
-Together belong: near duplicates, copies, photos with a parent in common or that are one another's parent, and
-those that the user gave one `group`. A group's key is the user's name or else its smallest sample id.
+Together belong: near duplicates, copies, photos with a parent in common or that are one another's parent, those
+that the user gave one `group`, and those that were one group before. A new group's key is the user's name or else
+its smallest sample id; `dealing.py` says what becomes of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from components.core.manifest import Split
 from components.datasets.duplicates import cluster, describe, near_pairs
-from components.datasets.splits import assign_splits
 from components.validation.config import ValidationConfig
+from components.validation.dealing import deal, recall, recalled_pairs, tokens
 from components.validation.facts import Facts
+from components.validation.placement import Placement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,31 +31,25 @@ class Grouping:
     splits: list[str | None]
     series: list[int]  # the first photo of its near duplicates, as a position
     is_own_split: bool  # the user's split, left as it is
+    refused: Mapping[int, Split]  # given to certify by the user, but seen before: positions, with where they stay
 
 
-def group_photos(photos: Sequence[Facts], config: ValidationConfig, *, seed: int) -> Grouping:
-    """Group readable photos and give each a split, unless the user has given splits already."""
+def group_photos(photos: Sequence[Facts], config: ValidationConfig, *, memory: Placement) -> Grouping:
+    """Group readable photos and give each a split, unless the memory or the user has given one already."""
     photos = list(photos)
     thumbnails = np.stack([fact.thumbnail for fact in photos]) if photos else np.zeros((0, 32, 32, 3), np.uint8)
     pairs = near_pairs(describe(thumbnails), max_distance=config.near_distance, min_correlation=config.near_correlation)
-    linked = cluster(len(photos), np.concatenate([pairs, _declared_pairs(photos)]))
-    groups = _keys(photos, linked)
-    given = [fact.split for fact in photos]
-    is_own = any(split is not None for split in given)
-    labels = [fact.label for fact in photos]
-    dealt = assign_splits(groups, labels, shares=config.shares.by_split(), seed=seed) if not is_own else given
+    recalled = recall(photos, memory)
+    linked = cluster(len(photos), np.concatenate([pairs, _declared_pairs(photos), recalled_pairs(recalled)]))
+    dealt = deal(photos, linked, _keys(photos, linked), recalled=recalled, config=config)
     return Grouping(
         photos=photos,
-        groups=groups,
-        splits=list(dealt),
+        groups=dealt.groups,
+        splits=dealt.splits,
         series=cluster(len(photos), pairs).tolist(),
-        is_own_split=is_own,
+        is_own_split=any(fact.split is not None for fact in photos),
+        refused=dealt.refused,
     )
-
-
-def tokens(fact: Facts) -> list[str]:
-    """What a photo shares with those derived from the same content: its own id and its parents'."""
-    return [fact.sample_id, *fact.parents]
 
 
 def _declared_pairs(photos: list[Facts]) -> npt.NDArray[np.int64]:

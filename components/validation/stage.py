@@ -21,12 +21,14 @@ from components.core.files import atomic_directory, write_json, write_text
 from components.core.manifest import ManifestWriter, Source, Split
 from components.core.progress import track
 from components.datasets import models3d
-from components.datasets.splits import DEALT
+from components.datasets.splits import DEALT, RESERVE
 from components.validation.checks import all_checks
 from components.validation.config import ValidationConfig
 from components.validation.facts import measure
 from components.validation.frames import Findings, build_frames, class_rows
 from components.validation.grouping import group_photos
+from components.validation.members import members_of
+from components.validation.placement import MEMBERS, Placement, read_placement, write_members
 from components.validation.quarantine import Quarantined, quarantine
 from components.validation.report import render_report
 from components.validation.suites import CheckResult, run_checks
@@ -36,11 +38,12 @@ _UNREADABLE = ("unreadable", "truncated", "too small", "huge", "blank")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """The manifests that came in; an absent source is an empty manifest."""
+    """The manifests that came in; an absent source is an empty manifest. `placement` is the memory of the split."""
 
     catalog: Path
     photos: Path
     backgrounds: Path
+    placement: Path | None = None
 
     def folders(self) -> dict[Source, Path]:
         """Each manifest by what its rows are."""
@@ -57,15 +60,17 @@ class ValidationSummary:
     classes: list[str]
 
 
-def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: Path, seed: int) -> ValidationSummary:
-    """Check the manifests, deal the photos out, and write what is usable to `out`.
+def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: Path) -> ValidationSummary:
+    """Check the manifests, deal out the photos that the memory does not know, and write what is usable to `out`.
 
     `out` gets catalog/ (with catalog/models/ as it came, if there is any), backgrounds/,
-    photos/train|search|certify/ (manifests), classes.json, quarantine.json, metrics.json and report.html, all or
-    nothing. `report` gets the page in any case. A blocking check that fails raises DataError, or LeakError for a
-    leak, which names the checks and the page; then `out` is left alone.
+    photos/train|search|certify|reserve/ (manifests), members.parquet (where each usable photo stands, retired ones
+    too), classes.json, quarantine.json, metrics.json and report.html, all or nothing. `report` gets the page in any
+    case. A blocking check that fails raises DataError, or LeakError for a leak, which names the checks and the page;
+    then `out` is left alone. With its own members in memory it makes the same again.
     """
-    findings = _look(sources, config, seed=seed)
+    memory = read_placement(sources.placement)
+    findings = look(sources, config, memory)
     results = run_checks(all_checks(config, findings.classes), build_frames(findings, config))
     metrics = _metrics(findings, results)
     page = render_report(findings, results, metrics, sources.folders())
@@ -73,6 +78,7 @@ def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: P
     _refuse_blocking(results, report)
     with atomic_directory(out) as partial:
         _write_manifests(sources, findings, partial)
+        write_members(partial / MEMBERS, members_of(findings, split_seed=config.split_seed))
         write_json(partial / "classes.json", findings.classes)
         write_json(partial / "quarantine.json", [asdict(item) for item in findings.quarantined])
         write_json(partial / "metrics.json", metrics)
@@ -82,7 +88,8 @@ def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: P
     )
 
 
-def _look(sources: Sources, config: ValidationConfig, *, seed: int) -> Findings:
+def look(sources: Sources, config: ValidationConfig, memory: Placement) -> Findings:
+    """Every image measured, what cannot serve named, the photos grouped and placed; nothing is checked or written."""
     facts = [fact for source, folder in sources.folders().items() for fact in measure(folder, source)]
     taken = quarantine(facts, config)
     # Copies stay in for the grouping: a user's own split that holds one photo twice is a leak, not a surplus.
@@ -93,9 +100,10 @@ def _look(sources: Sources, config: ValidationConfig, *, seed: int) -> Findings:
     return Findings(
         facts=facts,
         quarantined=taken,
-        grouping=group_photos(photos, config, seed=seed),
+        grouping=group_photos(photos, config, memory=memory),
         classes=sorted(pictured | set(models)),
         models=models,
+        has_retired=memory.has_retired,
     )
 
 
@@ -112,7 +120,8 @@ def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, fl
         "num_models": len(findings.models),
         "num_photos": usable["photo"],
         "num_backgrounds": usable["background"],
-        **{f"num_{split}": by_split[split] for split in DEALT},
+        **{f"num_{split}": by_split[split] for split in (*DEALT, RESERVE)},
+        "num_retired": by_split["replay"],
         "num_photos_in_smallest_class": min((row["num_photos"] for row in classes), default=0),
         "num_photos_in_largest_class": max((row["num_photos"] for row in classes), default=0),
         "num_series": sum(num > 1 for num in series.values()),
@@ -151,7 +160,7 @@ def _write_manifests(sources: Sources, findings: Findings, out: Path) -> None:
     _copy(sources.catalog, {None: out / "catalog"}, usable["catalog"])
     if findings.models:
         shutil.copytree(sources.catalog / models3d.FOLDER, out / "catalog" / models3d.FOLDER)
-    _copy(sources.photos, {split: out / "photos" / split for split in DEALT}, usable["photo"])
+    _copy(sources.photos, {split: out / "photos" / split for split in (*DEALT, RESERVE)}, usable["photo"])
     _copy(sources.backgrounds, {None: out / "backgrounds"}, usable["background"])
 
 
@@ -164,5 +173,6 @@ def _copy(folder: Path, targets: Mapping[Split | None, Path], usable: Mapping[in
             for row in batch.to_pylist():
                 if index in usable:
                     more = usable[index]
-                    writers[more.get("split")].write(row | more)
+                    if more.get("split") in writers:  # what is retired stands in no split
+                        writers[more.get("split")].write(row | more)
                 index += 1

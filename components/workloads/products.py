@@ -31,10 +31,11 @@ def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         catalog=workspace.source("catalog"),
         photos=workspace.source("photos"),
         backgrounds=workspace.source("backgrounds"),
+        placement=workspace.placement,
     )
     out = workspace.stage("validation")
     page = workspace.reports / "validation.html"
-    summary = validate(sources, params.validation, out=out, report=page, seed=params.seed)
+    summary = validate(sources, params.validation, out=out, report=page)
     failed = [f"{result.check.code} {result.check.sentence}" for result in summary.results if result.status == "failed"]
     return _told(
         out,

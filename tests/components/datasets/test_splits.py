@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.core.errors import ConfigError
 from components.core.manifest import Split
-from components.datasets.splits import DEALT, assign_splits
+from components.datasets.splits import DEALT, RESERVE, assign_splits
 
 SHARES: dict[Split, float] = {"train": 0.7, "search": 0.1, "certify": 0.2}
 samples = st.lists(st.tuples(st.text("abcdef0123", min_size=1, max_size=4), st.sampled_from("xyz")), max_size=80)
@@ -59,6 +60,42 @@ def test_the_shares_are_met_in_all_and_roughly_in_each_class() -> None:
     by_class = Counter(zip(labels, splits, strict=True))
     assert min(by_class[(label, "train")] for label in set(labels)) >= 12
     assert min(by_class[(label, "certify")] for label in set(labels)) >= 1
+
+
+def test_what_was_dealt_with_seed_0_is_dealt_the_same_for_ever() -> None:
+    groups = [f"{index * 7919:032x}"[-12:] for index in range(3000)]
+    splits = assign_splits(groups, [f"c{index * index % 97}" for index in range(3000)], shares=SHARES, seed=0)
+    digest = hashlib.sha256(",".join(splits).encode()).hexdigest()
+    assert digest == "df6c8a80b92f91f33d5c1bcde5063e7ff41b65330b4759eddf9e63273e380bd7"
+
+
+@settings(deadline=None)
+@given(samples, st.data())
+def test_held_groups_stay_whatever_else_is_dealt(rows: list[tuple[str, str]], data: st.DataObject) -> None:
+    groups, labels = [group for group, _ in rows], [label for _, label in rows]
+    names = sorted(set(groups))
+    held = {name: data.draw(st.sampled_from([*DEALT, RESERVE, "replay"])) for name in names[::2]}
+    splits = dict(zip(groups, assign_splits(groups, labels, shares=SHARES, seed=1, held=held), strict=True))
+    assert {name: splits[name] for name in held} == held
+
+
+def test_a_new_group_fills_what_the_held_ones_left_empty() -> None:
+    held: dict[str, Split] = {"a": "train", "b": "train", "c": "search"}
+    for seed in range(20):
+        splits = assign_splits(list("abcd"), ["x"] * 4, shares=SHARES, seed=seed, held=held)
+        assert splits == ["train", "train", "search", "certify"], "the only free group goes where there is none"
+    assert assign_splits(list("abc"), ["x"] * 3, shares=SHARES, seed=0, held=held) == ["train", "train", "search"]
+
+
+def test_a_reserve_gets_its_share_and_is_not_demanded_of_a_class() -> None:
+    shares: dict[Split, float] = {"train": 0.6, "search": 0.1, "certify": 0.2, RESERVE: 0.1}
+    groups = [f"g{index}" for index in range(3000)]
+    dealt = Counter(assign_splits(groups, [None] * 3000, shares=shares, seed=0))
+    assert all(abs(dealt[name] / 3000 - share) < 0.03 for name, share in shares.items())
+    small = [
+        set(assign_splits([f"{seed}.{i}" for i in range(3)], ["x"] * 3, shares=shares, seed=0)) for seed in range(30)
+    ]
+    assert all(found == set(DEALT) for found in small)
 
 
 def test_the_seed_deals_anew() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,23 @@ from PIL import Image
 from components.core import manifest
 from components.core.digests import digest_tree, sample_id
 from components.core.errors import DataError, LeakError
-from components.validation.config import ValidationConfig
+from components.validation.config import SplitShares, ValidationConfig
+from components.validation.placement import MEMBERS, merge, read_members, read_placement, write_placement
+from components.validation.retirement import set_aside
 from components.validation.stage import Sources, ValidationSummary, validate
 
 Rows = dict[str, list[dict[str, Any]]]
 Draw = Callable[..., bytes]
 MakeRow = Callable[..., dict[str, Any]]
 WriteShop = Callable[[Rows], Sources]
-CONFIG = ValidationConfig(max_quarantined_share=0.25)
+CONFIG = ValidationConfig(max_quarantined_share=0.25, split_seed=1)
 
 
 @pytest.fixture
 def run(tmp_path: Path, write_shop: WriteShop) -> Callable[..., ValidationSummary]:
     def _run(rows: Rows, config: ValidationConfig = CONFIG) -> ValidationSummary:
         sources = write_shop(rows)
-        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html", seed=1)
+        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html")
 
     return _run
 
@@ -46,7 +49,9 @@ def statuses(summary: ValidationSummary) -> dict[str, str]:
 def test_a_sound_data_set_passes_every_check(run: Callable[..., Any], drawn_shop: Rows, tmp_path: Path) -> None:
     summary = run(drawn_shop)
     assert set(statuses(summary).values()) == {"passed", "not applicable"}
-    assert [code for code, status in statuses(summary).items() if status == "not applicable"] == ["V015"]  # no series
+    assert [code for code, status in statuses(summary).items() if status == "not applicable"] == [
+        *("V015", "V024")  # no series, no split of the user's own
+    ]
     out = tmp_path / "out"
     assert json.loads((out / "classes.json").read_text()) == ["cup", "lamp", "sofa"]
     dealt = {name: manifest.read(out / "photos" / name).to_pylist() for name in ("train", "search", "certify")}
@@ -160,6 +165,7 @@ def test_warnings_name_their_faults_and_let_the_run_go_on(
         result = results.pop(code)
         assert result.status == "failed" and result.check.severity == "warning", code
         assert any(example in text for text in result.examples), code
+    assert results.pop("V024").status == "not applicable"
     assert {result.status for result in results.values()} == {"passed"}
 
 
@@ -285,3 +291,77 @@ def test_without_photos_the_checks_on_them_do_not_apply(
     assert summary.metrics["num_checks_not_applicable"] == len(found) - 9
     assert manifest.count(tmp_path / "out" / "photos" / "certify") == 0
     assert manifest.count(tmp_path / "out" / "backgrounds") == 0
+
+
+def remembering(sources: Sources, out: Path, memory: Path, config: ValidationConfig = CONFIG) -> ValidationSummary:
+    write_placement(memory, merge(read_placement(memory), read_members(out / MEMBERS)))
+    sources = replace(sources, placement=memory)
+    return validate(sources, config, out=out, report=out.with_name("report.html"))
+
+
+def test_with_its_own_members_in_memory_it_makes_the_same_again(
+    run: Callable[..., Any],
+    drawn_shop: Rows,
+    draw_image: Draw,
+    make_row: MakeRow,
+    write_shop: WriteShop,
+    tmp_path: Path,
+) -> None:
+    photo = drawn_shop["photo"]
+    photo += [make_row(draw_image(300 + i, kind="JPEG", quality=60), f"n{i}.jpg", "cup") for i in range(4)]
+    photo += [make_row(draw_image(300 + i, kind="JPEG", quality=90), f"m{i}.jpg", "cup") for i in range(4)]
+    photo += [make_row(draw_image(400 + i), f"g{i}.png", "lamp", group=("shop", "visit")[i % 2]) for i in range(6)]
+    twice = draw_image(77)
+    photo += [make_row(twice, "as cup.png", "cup"), make_row(twice, "as lamp.png", "lamp")]
+    run(drawn_shop)
+    first = digest_tree(tmp_path / "out")
+    remembering(write_shop(drawn_shop), tmp_path / "out", tmp_path / "memory")
+    assert digest_tree(tmp_path / "out") == first
+    members = read_members(tmp_path / "out" / MEMBERS)
+    assert len(members.photos) == 60 + 14 and members.split_seed == 1
+    other = CONFIG.model_copy(update={"split_seed": 2, "shares": SplitShares(train=0.2, search=0.2, certify=0.6)})
+    remembering(write_shop(drawn_shop), tmp_path / "out", tmp_path / "memory", other)
+    assert read_members(tmp_path / "out" / MEMBERS).photos == members.photos
+
+
+def test_a_reserve_is_kept_apart_and_missed_by_no_check(
+    run: Callable[..., Any], drawn_shop: Rows, tmp_path: Path
+) -> None:
+    shares = SplitShares(train=0.5, search=0.1, certify=0.2, reserve=0.2)
+    summary = run(drawn_shop, CONFIG.model_copy(update={"shares": shares}))
+    num = summary.metrics["num_reserve"]
+    assert num > 0 and manifest.count(tmp_path / "out" / "photos" / "reserve") == num
+    assert sum(summary.metrics[f"num_{split}"] for split in ("train", "search", "certify", "reserve")) == 60
+    run(drawn_shop)
+    assert manifest.count(tmp_path / "out" / "photos" / "reserve") == 0
+
+
+def test_what_was_shown_is_in_no_split_and_certify_may_be_empty(
+    run: Callable[..., Any], drawn_shop: Rows, write_shop: WriteShop, tmp_path: Path
+) -> None:
+    run(drawn_shop)
+    members = read_members(tmp_path / "out" / MEMBERS)
+    write_placement(tmp_path / "memory", set_aside(members, members.members("certify")))
+    summary = remembering(write_shop(drawn_shop), tmp_path / "out", tmp_path / "memory")
+    assert manifest.count(tmp_path / "out" / "photos" / "certify") == summary.metrics["num_certify"] == 0
+    assert summary.metrics["num_retired"] == len(members.members("certify"))
+    assert statuses(summary)["V016"] == statuses(summary)["V017"] == "passed"
+    assert statuses(summary)["V014"] == "failed", "and every class says that it has nothing to certify on"
+
+
+def test_a_users_own_split_takes_nothing_seen_into_certify(
+    run: Callable[..., Any], drawn_shop: Rows, write_shop: WriteShop, tmp_path: Path
+) -> None:
+    own_split(drawn_shop)
+    run(drawn_shop)
+    for row in drawn_shop["photo"]:
+        row["split"] = {"train": "certify", "certify": "train"}.get(row["split"], row["split"])
+    drawn_shop["photo"][0]["split"] = "train"
+    with pytest.raises(DataError, match="V017"):  # nothing is left that could certify
+        remembering(write_shop(drawn_shop), tmp_path / "out", tmp_path / "memory")
+    drawn_shop["photo"][4]["split"] = "certify"
+    summary = remembering(write_shop(drawn_shop), tmp_path / "out", tmp_path / "memory")
+    kept = drawn_shop["photo"][4]["image"]["path"]
+    assert paths(tmp_path / "out" / "photos" / "certify") == [kept]
+    (told,) = [result for result in summary.results if result.check.code == "V024"]
+    assert told.status == "failed" and told.num_broken == 35 and "(was in train)" in told.examples[0]
