@@ -17,6 +17,7 @@ from components.datasets.duplicates import cluster, describe, near_pairs
 from components.datasets.splits import assign_splits
 from components.validation.config import ValidationConfig
 from components.validation.facts import Facts
+from components.validation.scenes import NO_SCENES, Scenes, joinable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +31,18 @@ class Grouping:
     is_own_split: bool  # the user's split, left as it is
 
 
-def group_photos(photos: Sequence[Facts], config: ValidationConfig, *, seed: int) -> Grouping:
+def group_photos(
+    photos: Sequence[Facts], config: ValidationConfig, *, seed: int, scenes: Scenes = NO_SCENES
+) -> Grouping:
     """Group readable photos and give each a split, unless the user has given splits already."""
     photos = list(photos)
     thumbnails = np.stack([fact.thumbnail for fact in photos]) if photos else np.zeros((0, 32, 32, 3), np.uint8)
     pairs = near_pairs(describe(thumbnails), max_distance=config.near_distance, min_correlation=config.near_correlation)
-    linked = cluster(len(photos), np.concatenate([pairs, _declared_pairs(photos)]))
-    groups = _keys(photos, linked)
     given = [fact.split for fact in photos]
+    firm = np.concatenate([pairs, _declared_pairs(photos)])
+    # Scenes join what has no place yet; they tear no split that stands.
+    linked = cluster(len(photos), np.concatenate([firm, joinable(scenes.links, firm=firm, held=given)]))
+    groups = _keys(photos, linked)
     is_own = any(split is not None for split in given)
     labels = [fact.label for fact in photos]
     dealt = assign_splits(groups, labels, shares=config.shares.by_split(), seed=seed) if not is_own else given

@@ -32,6 +32,7 @@ def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         catalog=workspace.source("catalog"),
         photos=workspace.source("photos"),
         backgrounds=workspace.source("backgrounds"),
+        champion=_champion(workspace) if params.validation.scenes.features == "champion" else None,
     )
     out = workspace.stage("validation")
     page = workspace.reports / "validation.html"
