@@ -92,7 +92,11 @@ def comparable(described: Floats, *, is_whitened: bool) -> Floats:
 def _whitening(centred: Floats) -> Floats:
     chosen = np.linspace(0, len(centred) - 1, min(_NUM_FITTED, len(centred))).astype(int)
     sample = centred[chosen].astype(np.float64)
-    spread, directions = np.linalg.eigh(sample.T @ sample / len(sample))
+    if len(sample) < sample.shape[1]:  # the smaller of the two matrices has the same directions in it
+        spread, weights = np.linalg.eigh(sample @ sample.T / len(sample))
+        directions = sample.T @ (weights / np.sqrt(np.maximum(spread * len(sample), 1e-12)))
+    else:
+        spread, directions = np.linalg.eigh(sample.T @ sample / len(sample))
     num = min(_MAX_DIMENSIONS, max(1, len(sample) // 4), directions.shape[1])
     spread, directions = spread[::-1][:num], directions[:, ::-1][:, :num]
     return np.asarray(directions / np.maximum(spread, 1e-12) ** (_WHITENING / 2), np.float32)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from components.datasets.features import Floats
 
 Indices = npt.NDArray[np.int64]
+NUM_EACH = 20
 _BLOCK_PAIRS = 8_000_000
 
 
@@ -31,14 +32,20 @@ def nearest(queries: Floats, keys: Floats, *, not_in: tuple[Indices, Indices] | 
     return place, cosine
 
 
-def alike_pairs(vectors: Floats, *, at_least: float) -> tuple[Indices, Floats]:
-    """The pairs (i < j) whose cosine is at least so, int64 [M, 2], and their cosines; the most alike first."""
+def alike_pairs(vectors: Floats, *, at_least: float, num_each: int = NUM_EACH) -> tuple[Indices, Floats]:
+    """The pairs (i < j) whose cosine is at least so, int64 [M, 2], and their cosines; the most alike first.
+
+    Of each vector its `num_each` nearest at most, so M stays bounded in N; chains still join what is close together.
+    """
     rows = max(1, _BLOCK_PAIRS // max(1, len(vectors)))
-    pairs, cosines = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
+    found = [np.zeros((0, 2), dtype=np.int64)]
     for start in range(0, len(vectors), rows):
-        likeness = vectors[start : start + rows] @ vectors[start:].T
-        left, right = np.nonzero(np.triu(likeness >= at_least, 1))
-        pairs.append(np.stack([left, right], axis=1) + start)
-        cosines.append(likeness[left, right])
-    order = np.argsort(-np.concatenate(cosines), kind="stable")
-    return np.concatenate(pairs)[order], np.concatenate(cosines)[order]
+        likeness = vectors[start : start + rows] @ vectors.T
+        likeness[np.arange(len(likeness)), np.arange(start, start + len(likeness))] = -1.0
+        near = np.argpartition(likeness, -min(num_each, len(vectors)), axis=1)[:, -num_each:]
+        row, column = np.nonzero(np.take_along_axis(likeness, near, axis=1) >= at_least)
+        found.append(np.sort(np.stack([row + start, near[row, column]], axis=1), axis=1))
+    pairs = np.unique(np.concatenate(found), axis=0)
+    cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
+    order = np.argsort(-cosines, kind="stable")
+    return pairs[order], cosines[order]
