@@ -76,7 +76,7 @@ def worth(exposure: Exposure) -> str:
         )
     return (
         f"{certify.share:.0%} of the certify photos look as if taken together with a photo in train, no more than "
-        "chance explains, so a certificate speaks of occasions that the model has not seen."
+        "chance explains, so as far as looks tell a certificate speaks of occasions that the model has not seen."
     )
 
 
