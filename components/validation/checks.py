@@ -14,7 +14,13 @@ from components.validation.suites import Check
 
 def all_checks(config: ValidationConfig, classes: Sequence[str]) -> list[Check]:
     """The checks for a catalogue of `classes`, in the order of their codes."""
-    return [*_row_checks(classes), *_image_checks(config), *_class_checks(config), *_split_checks(config)]
+    return [
+        *_row_checks(classes),
+        *_image_checks(config),
+        *_class_checks(config),
+        *_split_checks(config),
+        *_scene_checks(),
+    ]
 
 
 def _row_checks(classes: Sequence[str]) -> list[Check]:
@@ -211,5 +217,26 @@ def _split_checks(config: ValidationConfig) -> list[Check]:
             frame="given",
             expectation="ExpectColumnValuesToBeInSet",
             arguments={"column": "was", "value_set": ["never seen"]},
+        ),
+    ]
+
+
+def _scene_checks() -> list[Check]:
+    return [
+        Check(
+            code="V021",
+            severity="warning",
+            sentence="Search and certify are no closer to train than photos of different scenes are to each other.",
+            frame="scene_splits",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "over_chance", "max_value": 0.0},
+        ),
+        Check(
+            code="V022",
+            severity="warning",
+            sentence="Every class's photos come from two scenes or more (one alone certifies nothing about others).",
+            frame="scene_classes",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "num_scenes", "min_value": 2},
         ),
     ]

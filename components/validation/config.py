@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,20 @@ class SplitShares(Section):
         return dealt | ({"reserve": self.reserve} if self.reserve else {})
 
 
+class ScenesConfig(Section):
+    """How scenes, photos taken in one go, are told, and whether new photos are dealt out by them.
+
+    `features` auto means appearance; the champion's serve for warnings alone, whatever `apply` says, since splits must
+    not depend on who is champion. `minutes` is the longest time between two photos of a scene (0: EXIF is not used).
+    `threshold` auto sets the cosine by what photos of other classes reach.
+    """
+
+    features: Literal["auto", "appearance", "champion", "none"] = "auto"
+    minutes: float = Field(default=10.0, ge=0)
+    threshold: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
+    apply: Literal["group", "warn"] = "group"
+
+
 class ValidationConfig(Section):
     """Limits of the checks; sizes in pixels, `blank_std` and means in levels of 255.
 
@@ -54,3 +68,4 @@ class ValidationConfig(Section):
     max_mean: float = Field(default=245.0, ge=0, le=255)
     near_distance: int = Field(default=duplicates.MAX_DISTANCE, ge=0, le=63)
     near_correlation: float = Field(default=duplicates.MIN_CORRELATION, ge=-1, le=1)
+    scenes: ScenesConfig = ScenesConfig()

@@ -17,6 +17,7 @@ from components.core.manifest import Source
 from components.core.progress import track
 from components.datasets.decoding import Pixels, decode_thumbnail
 from components.datasets.duplicates import THUMBNAIL_PX
+from components.datasets.exif import Taken, read_taken
 
 _NUM_THREADS = 4
 _BATCH_ROWS = 256
@@ -43,6 +44,7 @@ class Facts:
     mean: float
     std: float  # of the channel that varies most, over the thumbnail
     thumbnail: Pixels  # [THUMBNAIL_PX, THUMBNAIL_PX, 3]
+    taken: Taken | None = None  # of photos whose EXIF says so
 
 
 def measure(folder: Path, source: Source) -> list[Facts]:
@@ -88,4 +90,5 @@ def _look(row: dict[str, Any], index: int, source: Source) -> Facts:
         mean=float(pixels.mean()),
         std=float(pixels.std(axis=(0, 1)).max()),
         thumbnail=pixels,
+        taken=read_taken(data) if source == "photo" and fault is None else None,
     )

@@ -9,8 +9,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from components.datasets.splits import DEALT, RESERVE
+from components.validation import exposure
 from components.validation.config import ValidationConfig
 from components.validation.dealing import tokens
+from components.validation.exposure import Exposure
 from components.validation.facts import Facts
 from components.validation.grouping import Grouping
 from components.validation.quarantine import Quarantined
@@ -31,6 +33,7 @@ class Findings:
     quarantined: list[Quarantined]
     grouping: Grouping
     classes: list[str]
+    exposure: Exposure
     models: tuple[str, ...] = ()
     has_retired: bool = False
 
@@ -69,6 +72,8 @@ def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.D
         "given": _given(findings.grouping),
         "groups": _spread(findings.grouping, [[group] for group in findings.grouping.groups]),
         "parents": _spread(findings.grouping, [tokens(fact) for fact in findings.grouping.photos]),
+        "scene_splits": exposure.split_rows(findings.exposure),
+        "scene_classes": exposure.class_rows(findings.grouping.photos, findings.exposure),
         "series": _series(findings.grouping, {fact.index for fact, _, _ in placed}),
     }
     return {name: pd.DataFrame(found) for name, found in rows.items()}

@@ -19,7 +19,8 @@ from components.datasets.duplicates import cluster, describe, near_pairs
 from components.validation.config import ValidationConfig
 from components.validation.dealing import deal, recall, recalled_pairs, tokens
 from components.validation.facts import Facts
-from components.validation.placement import Placement
+from components.validation.placement import Placement, more_seen
+from components.validation.scenes import NO_SCENES, Scenes, joinable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +35,20 @@ class Grouping:
     refused: Mapping[int, Split]  # given to certify by the user, but seen before: positions, with where they stay
 
 
-def group_photos(photos: Sequence[Facts], config: ValidationConfig, *, memory: Placement) -> Grouping:
+def group_photos(
+    photos: Sequence[Facts], config: ValidationConfig, *, memory: Placement, scenes: Scenes = NO_SCENES
+) -> Grouping:
     """Group readable photos and give each a split, unless the memory or the user has given one already."""
     photos = list(photos)
     thumbnails = np.stack([fact.thumbnail for fact in photos]) if photos else np.zeros((0, 32, 32, 3), np.uint8)
     pairs = near_pairs(describe(thumbnails), max_distance=config.near_distance, min_correlation=config.near_correlation)
     recalled = recall(photos, memory)
-    linked = cluster(len(photos), np.concatenate([pairs, _declared_pairs(photos), recalled_pairs(recalled)]))
+    firm = np.concatenate([pairs, _declared_pairs(photos), recalled_pairs(recalled)])
+    # Scenes join what has no place yet; they tear no split that stands.
+    held = [
+        fact.split or (more_seen(known)[0] if known else None) for fact, known in zip(photos, recalled, strict=True)
+    ]
+    linked = cluster(len(photos), np.concatenate([firm, joinable(scenes.links, firm=firm, held=held)]))
     dealt = deal(photos, linked, _keys(photos, linked), recalled=recalled, config=config)
     return Grouping(
         photos=photos,

@@ -14,6 +14,7 @@ from components.datasets.decoding import decode_fit
 from components.datasets.splits import DEALT
 from components.validation.frames import Findings, class_rows
 from components.validation.quarantine import Quarantined
+from components.validation.scene_pictures import scene_section
 from components.validation.suites import CheckResult
 
 _NUM_PICTURES = 24
@@ -53,6 +54,7 @@ def render_report(
         classes=classes,
         largest=max([1, *(row["num_photos"] for row in classes)]),
         splits=DEALT,
+        scenes=scene_section(findings.grouping.photos, findings.exposure, folders["photo"]),
     )
 
 

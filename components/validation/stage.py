@@ -22,15 +22,18 @@ from components.core.manifest import ManifestWriter, Source, Split
 from components.core.progress import track
 from components.datasets import models3d
 from components.datasets.splits import DEALT, RESERVE
+from components.validation import exposure
 from components.validation.checks import all_checks
-from components.validation.config import ValidationConfig
-from components.validation.facts import measure
+from components.validation.config import ScenesConfig, ValidationConfig
+from components.validation.description import choose_features, describe_photos
+from components.validation.facts import Facts, measure
 from components.validation.frames import Findings, build_frames, class_rows
 from components.validation.grouping import group_photos
 from components.validation.members import members_of
 from components.validation.placement import MEMBERS, Placement, read_placement, write_members
 from components.validation.quarantine import Quarantined, quarantine
 from components.validation.report import render_report
+from components.validation.scenes import MIN_PHOTOS, Scenes, find_scenes
 from components.validation.suites import CheckResult, run_checks
 
 _UNREADABLE = ("unreadable", "truncated", "too small", "huge", "blank")
@@ -44,6 +47,7 @@ class Sources:
     photos: Path
     backgrounds: Path
     placement: Path | None = None
+    champion: Path | None = None  # for scenes by its features, should params.yaml ask for them
 
     def folders(self) -> dict[Source, Path]:
         """Each manifest by what its rows are."""
@@ -97,14 +101,26 @@ def look(sources: Sources, config: ValidationConfig, memory: Placement) -> Findi
     photos = [fact for fact in facts if fact.source == "photo" and ("photo", fact.index) not in hopeless]
     models = tuple(models3d.model_labels(sources.catalog))
     pictured = {fact.label for fact in facts if fact.source == "catalog" and fact.label is not None}
+    scenes = _find_scenes(sources, photos, config.scenes)
+    grouping = group_photos(photos, config, memory=memory, scenes=scenes)
+    if not memory.photos and not set(DEALT) <= set(grouping.splits):
+        # scenes so large that a split has none: deal without them, and let the page say what that is worth
+        grouping = group_photos(photos, config, memory=memory)
     return Findings(
         facts=facts,
         quarantined=taken,
-        grouping=group_photos(photos, config, memory=memory),
+        grouping=grouping,
+        exposure=exposure.expose(grouping, scenes),
         classes=sorted(pictured | set(models)),
         models=models,
         has_retired=memory.has_retired,
     )
+
+
+def _find_scenes(sources: Sources, photos: Sequence[Facts], config: ScenesConfig) -> Scenes:
+    features = choose_features(config, sources.champion) if len(photos) >= MIN_PHOTOS else None
+    vectors = describe_photos(sources.photos, photos, features) if features is not None else None
+    return find_scenes(photos, config, features=features, vectors=vectors)
 
 
 def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, float]:
@@ -126,6 +142,7 @@ def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, fl
         "num_photos_in_largest_class": max((row["num_photos"] for row in classes), default=0),
         "num_series": sum(num > 1 for num in series.values()),
         "num_photos_in_series": sum(num for num in series.values() if num > 1),
+        **exposure.metrics(findings.exposure),
         "num_quarantined": len(findings.quarantined),
         "quarantined_share": len(findings.quarantined) / max(1, len(findings.facts)),
         **{f"num_quarantined_{kind.replace(' ', '_')}": num for kind, num in sorted(kinds.items())},

@@ -32,6 +32,7 @@ def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
         photos=workspace.source("photos"),
         backgrounds=workspace.source("backgrounds"),
         placement=workspace.placement,
+        champion=champion_folder(workspace) if params.validation.scenes.features == "champion" else None,
     )
     out = workspace.stage("validation")
     page = workspace.reports / "validation.html"

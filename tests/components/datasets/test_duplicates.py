@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from components.datasets import duplicates
 from components.datasets.decoding import Pixels, decode_thumbnail
-from components.datasets.duplicates import cluster, describe, near_pairs
+from components.datasets.duplicates import EDGES_AT_MOST, cluster, describe, edges_by_chance, near_pairs
 
 
 def scene(seed: int) -> Image.Image:
@@ -49,6 +50,40 @@ def test_other_colours_of_one_shape_stay_apart() -> None:
     red, blue = scene(3), scene(3)
     blue = Image.merge("RGB", blue.split()[::-1])
     assert len(near_pairs(describe(thumbnails([red, blue])))) == 0
+
+
+def on_even_ground(seed: int) -> Image.Image:
+    """A thing in the middle of an even ground: all share their layout, none its inner parts."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (64, 64), (235, 235, 235))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((16, 4, 48, 60), fill=(120, 120, 120))
+    for y in range(6, 58, 6):
+        for x in range(18, 46, 6):
+            pen.rectangle((x, y, x + 5, y + 5), fill=tuple(rng.integers(60, 180, 3).tolist()))
+    return image
+
+
+def test_things_on_one_even_ground_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [on_even_ground(seed) for seed in range(40)]
+    signatures = describe(np.concatenate([thumbnails(images), thumbnails(images, 50)]))
+    pairs = near_pairs(signatures)
+    monkeypatch.setattr(duplicates, "edges_by_chance", lambda signatures: -1.0)
+    by_layout = near_pairs(signatures)
+    assert sum(left % 40 == right % 40 for left, right in pairs) >= 38
+    assert num_wrong(by_layout) > 100, "hash and colours tell them apart by themselves: the test shows nothing"
+    assert num_wrong(pairs) < 0.2 * num_wrong(by_layout)
+
+
+def num_wrong(pairs: npt.NDArray[np.int64]) -> int:
+    return int((pairs[:, 0] % 40 != pairs[:, 1] % 40).sum())
+
+
+def test_what_is_asked_of_edges_is_set_by_what_chance_reaches() -> None:
+    scenes = describe(thumbnails([scene(seed) for seed in range(40)]))
+    alike = describe(thumbnails([on_even_ground(seed) for seed in range(40)]))
+    assert edges_by_chance(scenes) < edges_by_chance(alike) <= EDGES_AT_MOST
+    assert edges_by_chance(describe(thumbnails([scene(1)]))) == EDGES_AT_MOST
 
 
 def test_flat_images_are_nobodys_duplicate() -> None:
