@@ -77,6 +77,7 @@ class Policy(Section):
     spending: SpendingPolicy = SpendingPolicy()
     anchor_limit: Share | None = None  # flips against the pinned anchor, cumulative over releases; None: no anchor
     groups: str | None = None  # s_* column of things photographed together, e.g. s_group; None: independent samples
+    label_noise: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0  # share of labels that may be wrong; tightens the limits
     noise_floor: Share | None = None  # stated reseed flip rate, used when none was measured
     bootstrap_accuracy: Share = 0.5  # first release, no champion yet: accuracy proven to be at least this
     min_power: Share = 0.8  # chance of promotion that "further samples" aims at
