@@ -27,7 +27,7 @@ from components.selection.slicing import POOLED, UNLABELLED
 
 _DRAWS, _SEED = 2000, 0
 _OTHER = 1 << 30
-_EVEN = 5.0  # losses, and as many gains, that are taken to be seen before: most candidates are about as accurate
+_EVEN = 20.0  # gains taken to be seen before, at the rate of losses: most candidates are about as accurate
 _TOWARDS_ALL = 10.0  # what the rate of all weighs for a slice, in samples
 _BETS_COST = 8.0  # of the level, for bets on group means instead of counts
 _Floats = NDArray[np.float64]
@@ -100,9 +100,9 @@ class Plan:
         rows = [row for row in findings.slices if row.value not in (POOLED, UNLABELLED)]
         claims = [flipped, *(_of_slice(row, policy, drawn, counts.negative_flips / max(n_counted, 1)) for row in rows)]
         claims += [
-            drawn.claim(check.count, check.n, check.limit)
+            drawn.claim(round(check.rate * check.n), check.n, check.limit)
             for check in findings.checks
-            if check.name in ("flips against the anchor", "abstentions") and check.n and check.count is not None
+            if check.name in ("flips against the anchor", "abstentions") and check.n and check.rate is not None
         ]
         claims += _of_severity(flipped, findings, policy)
         return cls(claims=tuple(claims), accuracy=accuracy, per_sample=worth, level_share=level_share)
@@ -200,14 +200,16 @@ def _of_severity(flipped: Claim, findings: Findings, policy: Policy) -> list[Cla
 
 
 def _accuracy(sample: Sample, drawn: _Draws, policy: Policy) -> Accuracy:
-    """Shares lost and gained: that of both together, and the share of losses among them, drawn towards one half."""
+    """Shares lost and gained; where no gain is asked for, the gained are drawn towards the lost."""
     gained, lost, _ = flips.discordant(sample.tally.total)
-    both = drawn.claim(gained + lost, drawn.n, None).rates
-    of_them = drawn.rng.beta(lost * drawn.worth + _EVEN, gained * drawn.worth + _EVEN, _DRAWS)
+    margin = 0.0 if policy.improvement.rule == "improve" else effective_margin(policy)
+    losses = drawn.claim(lost, drawn.n, None)
+    even = _EVEN if margin > 0.0 else 0.0
+    seen, rest = gained * drawn.worth + even, (drawn.n - gained) * drawn.worth + even / losses.rates - even
     return Accuracy(
-        margin=0.0 if policy.improvement.rule == "improve" else effective_margin(policy),
-        lost=drawn.of_rates(both * of_them, 0.0, 1.0),
-        gained=drawn.of_rates(both * (1.0 - of_them), 0.0, 1.0),
+        margin=margin,
+        lost=losses,
+        gained=drawn.of_rates(drawn.rng.beta(seen + 0.5, rest + 0.5), 0.0, 1.0),
     )
 
 

@@ -41,8 +41,8 @@ class Advice:
 def advise(sample: Sample, findings: Findings, policy: Policy, level: float, *, asked: Asked | None = None) -> Advice:
     """What to add to a certify split that said no, so that its next look at `level` promotes this candidate.
 
-    Aims at `policy.min_power`; where no number reaches it (the rates shown leave that much doubt, or one is at its
-    limit) it names the fewest samples that come within a tenth of the best chance, if that is over one half.
+    Aims at `policy.min_power`, or at nine tenths of the best chance that any number reaches where that is less: what is
+    shown may leave doubt that more samples of another kind cannot take away. None where that is under one half.
     """
     plan = Plan.of(sample, findings, policy)
     start = asked.num if asked is not None else 0
@@ -52,18 +52,23 @@ def advise(sample: Sample, findings: Findings, policy: Policy, level: float, *, 
 
     if level <= 0.0:
         return Advice(further=None, chance=0.0)
-    best = chance(_MOST_PLANNED)
-    aim = policy.min_power if best >= policy.min_power else 0.9 * best
+    best = _best(chance)
+    aim = min(policy.min_power, 0.9 * best)
     if aim < 0.5:
         return Advice(further=None, chance=best)
     further = _fewest(lambda more: chance(more) >= aim)
-    return Advice(further=further, chance=min(aim, best))
+    return Advice(further=further, chance=aim)
 
 
 def split_size(sample: Sample, findings: Findings, policy: Policy, level: float) -> int | None:
-    """The size of a fresh certify split on which a candidate like the one shown is promoted with `min_power`."""
+    """The size of a fresh certify split on which a candidate like the one shown is promoted with `min_power`.
+
+    None where that is not within nine tenths of what any number reaches: what is shown leaves too much doubt.
+    """
     plan = Plan.of(sample, findings, policy)
-    return _fewest(lambda n: plan.passes(n, level) >= policy.min_power) if level > 0.0 else None
+    if level <= 0.0 or 0.9 * _best(lambda n: plan.passes(n, level)) < policy.min_power:
+        return None
+    return _fewest(lambda n: plan.passes(n, level) >= policy.min_power)
 
 
 def bootstrap_size(rate: Rate, policy: Policy, level: float) -> int | None:
@@ -103,6 +108,11 @@ def samples_needed(rate: float, limit: float, level: float, power: float) -> int
         return most >= 0 and float(special.bdtr(most, n, rate)) >= power
 
     return _fewest(enough, most=_MOST)
+
+
+def _best(chance: Callable[[int], float]) -> float:
+    """The best chance of any number; more is not always better, since more slices are large enough to be tested."""
+    return max(chance(2**power) for power in range(_MOST_PLANNED.bit_length()))
 
 
 def _fewest(enough: Callable[[int], bool], *, most: int = _MOST_PLANNED) -> int | None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from components.core.errors import DataError
 from components.selection import flips, severities
+from components.selection.evidence import Pair
 from components.selection.policy import Policy
 from tests.components.selection.test_samples import rows_of
 
@@ -19,7 +22,7 @@ def test_weights_need_predictions_to_weigh_by() -> None:
     assert severities.report(rows, Policy()).weighted_rate == pytest.approx(0.01)
 
 
-def test_an_abstention_needs_no_prediction(make_pair) -> None:
+def test_an_abstention_needs_no_prediction(make_pair: Callable[..., Pair]) -> None:
     pair = make_pair(100, 5)
     rows = flips.join(pair.old, pair.new, name="certify")
     severities.need_predictions(rows, Policy(severity=WEIGHTS), name="certify")
