@@ -9,7 +9,7 @@ from scipy import stats
 
 from components.selection.bounds import most_flips
 from components.selection.policy import SpendingPolicy
-from components.selection.spending import look_level
+from tests.benchmarks.certification import histories
 
 LIMIT, SLICE_LIMIT, PLAN = 0.01, 0.05, SpendingPolicy()
 
@@ -29,8 +29,8 @@ def promoted(n: int, rate: float, parts: int, level: float, slice_level: float |
 
 
 def at_look(look: int, promotions: int = 0) -> float:
-    """The level of a look under the default plan."""
-    return look_level(PLAN, look, promotions)
+    """The level of a look under the default plan, after promotions at the first looks."""
+    return histories.level(look, frozenset(range(1, promotions + 1)))
 
 
 def bonferroni(parts: int) -> float:
