@@ -58,7 +58,7 @@ def cells(*, short: bool) -> list[Cell]:
             found += [_sliced(5000, parts, looks, pattern) for parts in ((2, 20) if short else (2, 10, 20))]
             found += [_grouped(250, partial, looks, pattern) for partial in (False, True)]
             found += [] if short else [_grouped(1000, partial, looks, pattern) for partial in (False, True)]
-    return [*found, *_shipped_cells()]
+    return [*found, *_shipped_cells(short=short)]
 
 
 def wrong_promotions(cell: Cell, *, lives: int, seed: int) -> dict[str, float]:
@@ -187,7 +187,7 @@ def _grouped(groups: int, partial: bool, looks: int, pattern: str) -> Cell:
     )
 
 
-def _shipped_cells() -> list[Cell]:
+def _shipped_cells(*, short: bool) -> list[Cell]:
     """The whole policy of params.yaml, 21 looks of which the first is the bootstrap; bad candidates at one limit."""
     limit, part = shipped.policy().limit, shipped.policy().slices.limit
     margin = shipped.policy().improvement.margin
@@ -206,7 +206,7 @@ def _shipped_cells() -> list[Cell]:
     )  # fmt: skip
     found = []
     for name, rates in bad.items():
-        for pattern in ("bad", "mixed", "ratchet", "bolder"):
+        for pattern in ("bad", "ratchet") if short else ("bad", "mixed", "ratchet", "bolder"):
             found.append(replace(base, name=name, pattern=pattern, draw=_draw_shipped(rates)))
     found.append(
         replace(base, name="flips at the limit, Zipf classes", draw=_draw_shipped(shipped.uniform(limit), zipf))
