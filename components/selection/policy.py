@@ -52,7 +52,7 @@ class SpendingPolicy(Section):
 
     rule: Literal["recycle", "tree"] = "recycle"  # tree: the former rule, for splits that were begun under it
     alpha: Share = 0.05  # chance that any promotion in the split's whole life breaks a limit
-    first: Share = 0.8  # share of alpha for the first look (the bootstrap); a promotion's level is spent again
+    first: Share = 0.65  # share of alpha for the first look (the bootstrap); a promotion's level is spent again
     planned_looks: Annotated[int, Field(ge=1, le=1000)] = 21
 
     def weight(self, look: int) -> float:

@@ -30,8 +30,8 @@ class Account:
     """What one certify split may still spend; a value, made anew by each charge and each answer.
 
     A run is the looks from one promotion to the next; it spreads its budget over the planned looks that remain, the
-    j-th in proportion to 1/(j + 1). The first run, which as a rule is the bootstrap alone, gives its first look
-    `plan.first`.
+    j-th in proportion to (j + 1)^-1.5. The first run gives its first look, as a rule the bootstrap, `plan.first`, and
+    the others alike.
     """
 
     plan: SpendingPolicy
@@ -84,11 +84,12 @@ class Account:
 
     def _share(self) -> float:
         """The next look's share of what is left."""
-        looks = self.plan.planned_looks - self.run_start
-        position = self.num_charged - self.run_start + 1
-        if self.num_charged == 0:
-            return self.plan.first if looks > 1 else 1.0
-        return 1.0 / (position + 1) / math.fsum(1.0 / (later + 1) for later in range(position, looks + 1))
+        if self.num_charged == 0 and self.plan.planned_looks > 1:
+            return self.plan.first
+        position, looks = self.num_charged - self.run_start + 1, self.plan.planned_looks - self.run_start
+        falling = 1.5 if self.num_promoted else 0.0
+        weights = [float((later + 1) ** -falling) for later in range(position, looks + 1)]
+        return weights[0] / math.fsum(weights)
 
 
 def look_level(plan: SpendingPolicy, look: int, num_promotions: int) -> float:

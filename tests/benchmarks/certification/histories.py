@@ -36,7 +36,7 @@ class Lives:
         self.left = np.full(lives, plan.alpha)
         self.run_start = np.zeros(lives, np.int64)
         self.num_charged = 0
-        self._tails = np.r_[0.0, np.cumsum(1.0 / np.arange(2, plan.planned_looks + 3))]
+        self._tails = np.r_[0.0, np.cumsum(np.arange(2.0, plan.planned_looks + 3) ** -1.5)]
 
     def next_levels(self) -> NDArray[np.float64]:
         """The level of each life's next look."""
@@ -46,7 +46,8 @@ class Lives:
             return self.left * (self.plan.first if self.plan.planned_looks > 1 else 1.0)
         position = self.num_charged - self.run_start + 1
         looks = self.plan.planned_looks - self.run_start
-        return np.asarray(self.left / (position + 1) / (self._tails[looks] - self._tails[position - 1]))
+        sooner = self.left * (position + 1.0) ** -1.5 / (self._tails[looks] - self._tails[position - 1])
+        return np.where(self.run_start > 0, sooner, self.left / (looks - position + 1))
 
     def look(self, promoted: NDArray[np.bool_]) -> None:
         """Charge and answer a look of every life."""

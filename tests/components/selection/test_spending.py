@@ -93,13 +93,18 @@ def test_left_is_never_negative_nor_grows_but_by_a_promotion_whatever_is_answere
 
 def test_what_the_default_gives_to_a_bootstrap_and_to_the_looks_after_it() -> None:
     account = Account.opened(SpendingPolicy())
-    assert account.next_level() == pytest.approx(0.04)
-    assert account.charged(1, 0.04).left == pytest.approx(0.01)
+    assert account.next_level() == pytest.approx(0.0325)
+    assert account.charged(1, 0.0325).left == pytest.approx(0.0175)
     account = _after(account.plan, (True,))
-    assert account.left == pytest.approx(0.04)
-    assert account.next_level() == pytest.approx(0.04 / 2 / sum(1 / (j + 1) for j in range(1, 21)))
-    assert _after(account.plan, (True, *[False] * 18)).next_level() == pytest.approx(account.next_level() / 10)
+    assert account.left == pytest.approx(0.0325)
+    assert account.next_level() == pytest.approx(0.0325 * 2**-1.5 / sum((j + 1) ** -1.5 for j in range(1, 21)))
+    assert _after(account.plan, (True, *[False] * 18)).next_level() == pytest.approx(account.next_level() / 10**1.5)
     assert _after(account.plan, (True, *[False] * 20)).next_level() == 0.0
+
+
+def test_a_first_run_without_a_promotion_gives_its_later_looks_the_same() -> None:
+    levels = [_after(SpendingPolicy(), (False,) * looks).next_level() for looks in range(1, 21)]
+    assert levels == pytest.approx([0.0175 / 20] * 20)
 
 
 def test_a_run_of_looks_all_answered_no_spends_everything() -> None:
