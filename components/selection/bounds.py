@@ -137,6 +137,40 @@ class GroupMeans:
         return high
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Either:
+    """One rate seen in two ways, each valid by itself: what either proves at half the level is proven."""
+
+    first: Rate
+    second: Rate
+
+    @property
+    def n(self) -> int:
+        """The number of the first."""
+        return self.first.n
+
+    @property
+    def point(self) -> float:
+        """The rate as the first sees it."""
+        return self.first.point
+
+    def p_below(self, limit: float) -> float:
+        """Twice the smaller p-value."""
+        return min(1.0, 2.0 * min(self.first.p_below(limit), self.second.p_below(limit)))
+
+    def p_above(self, limit: float) -> float:
+        """Twice the smaller p-value."""
+        return min(1.0, 2.0 * min(self.first.p_above(limit), self.second.p_above(limit)))
+
+    def upper(self, level: float) -> float:
+        """The tighter bound at half the level."""
+        return min(self.first.upper(level / 2), self.second.upper(level / 2))
+
+    def lower(self, level: float) -> float:
+        """The tighter bound at half the level."""
+        return max(self.first.lower(level / 2), self.second.lower(level / 2))
+
+
 def most_flips(n: int, limit: float, level: float) -> int:
     """The most flips of `n` that still prove a rate under `limit` at `level`; -1 when not even zero do."""
     inverse = float(special.bdtrik(level, n, limit))

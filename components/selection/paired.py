@@ -1,9 +1,9 @@
 """Is the new model better, or not worse than a margin, on the same samples: exact tests decide, intervals inform.
 
-`gained` samples went from not right to right, `lost` from right to not right, of `n`. Deciding: the exact
-McNemar test, and for a margin a conservative bound that splits its level between the share of discordant
-samples and the share of losses among them. Reported only: mid-p McNemar (Fagerland, Lydersen and Laake
-2013), Newcombe's 1998 square-and-add interval (his method 10) and Tango's 1998 score interval.
+`gained` samples went from not right to right, `lost` from right to not right, of `n`; an abstention is not right,
+whatever the rule about flips. Deciding: the exact McNemar test, and for a margin the exact unconditional bound of
+`unconditional`. Reported only: mid-p McNemar (Fagerland, Lydersen and Laake 2013), Newcombe's 1998 square-and-add
+interval (his method 10) and Tango's 1998 score interval.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from components.core.decisions import Paired
+from components.selection import unconditional
 from components.selection.bounds import Binomial
 
+EXACT_UP_TO = 20_000  # samples; beyond, the product is as good and quick
 _DISCORDANT_SHARE = 0.1  # of the level, spent on the share of discordant samples
 _MORE_GAINS = 32  # beyond, one more gain only ever lowers the product
 
@@ -33,10 +35,26 @@ def mcnemar_mid_p(gained: int, lost: int) -> float:
 
 
 def loss_upper(gained: int, lost: int, n: int, level: float) -> float:
-    """An upper bound at 1 - level on accuracy lost (old minus new), at least 0; conservative at any size.
+    """An upper bound at 1 - level on accuracy lost (old minus new), at least 0; valid at any size.
 
-    With d the share of discordant samples and q the share of losses among them, the loss is d * (2q - 1). Both
-    have Clopper-Pearson upper bounds, q's conditional on the number of discordant samples. Where that number is
+    The exact unconditional bound up to `EXACT_UP_TO` samples, the product of two bounds beyond.
+    """
+    if n <= EXACT_UP_TO:
+        return unconditional.loss_upper(gained, lost, n, level)
+    return product_upper(gained, lost, n, level)
+
+
+def loss_under(margin: float, gained: int, lost: int, n: int, level: float) -> bool:
+    """Whether accuracy lost is proven under `margin` at `level`; quicker than the bound."""
+    if n <= EXACT_UP_TO:
+        return unconditional.proves_under(margin, gained, lost, n, level)
+    return product_upper(gained, lost, n, level) < margin
+
+
+def product_upper(gained: int, lost: int, n: int, level: float) -> float:
+    """The bound d * (2q - 1), d the share of discordant samples and q the share of losses among them.
+
+    Both have Clopper-Pearson upper bounds, q's conditional on the number of discordant samples. Where that number is
     small the product can fall as gains are taken away, so the largest over some more gains is taken.
     """
     gains = np.arange(gained, min(gained + _MORE_GAINS, n - lost) + 1)

@@ -50,12 +50,13 @@ class SeverityPolicy(Section):
 class SpendingPolicy(Section):
     """How the error budget of one certify split is spent; fixed by the split's first look."""
 
+    rule: Literal["recycle", "tree"] = "recycle"  # tree: the former rule, for splits that were begun under it
     alpha: Share = 0.05  # chance that any promotion in the split's whole life breaks a limit
-    first: Share = 0.2  # share of alpha for the first look, the rest is spread evenly
+    first: Share = 0.65  # share of alpha for the first look (the bootstrap); a promotion's level is spent again
     planned_looks: Annotated[int, Field(ge=1, le=1000)] = 21
 
     def weight(self, look: int) -> float:
-        """The share of alpha set aside for look `look` (1 is the first); 0 beyond the plan."""
+        """The share of alpha that rule "tree" sets aside for look `look` (1 is the first); 0 beyond the plan."""
         if look > self.planned_looks:
             return 0.0
         if self.planned_looks == 1:
@@ -76,6 +77,7 @@ class Policy(Section):
     spending: SpendingPolicy = SpendingPolicy()
     anchor_limit: Share | None = None  # flips against the pinned anchor, cumulative over releases; None: no anchor
     groups: str | None = None  # s_* column of things photographed together, e.g. s_group; None: independent samples
+    label_noise: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0  # share of labels that may be wrong; tightens the limits
     noise_floor: Share | None = None  # stated reseed flip rate, used when none was measured
     bootstrap_accuracy: Share = 0.5  # first release, no champion yet: accuracy proven to be at least this
     min_power: Share = 0.8  # chance of promotion that "further samples" aims at

@@ -1,25 +1,101 @@
 """How many labelled samples would decide: the power calculation behind HOLD and behind "draw a fresh split".
 
-Planning figures, not guarantees: rates are taken from the split that is shown, smoothed by half a flip, and
-each claim is planned for by itself. None means that no number would do, the rate seen being at its limit.
+Planning figures, not guarantees; what they claim is checked by the benchmark. None means that no number would do.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
 from scipy import special
 
-from components.selection import flips
-from components.selection.bounds import Binomial, GroupMeans, Rate, most_flips
+from components.selection.bounds import Rate, most_flips
 from components.selection.checks import Findings
-from components.selection.flips import Tally
+from components.selection.planning import Accuracy, Plan, fixed, rate_plan
 from components.selection.policy import Policy
-from components.selection.samples import Sample
-from components.selection.slicing import POOLED
+from components.selection.samples import Sample, effective, effective_margin
 
 _MOST = 1 << 32
+_MOST_PLANNED = 1 << 24
+_EASY = 0.25  # of the limit: the true flips of the good candidate that a fresh split is planned for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """That a certify split of `num` samples, asked at `level`, said no."""
+
+    num: int
+    level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """How many certify samples to add, and the chance of a promotion then; None: none that is worth it."""
+
+    further: int | None
+    chance: float
+
+
+def advise(sample: Sample, findings: Findings, policy: Policy, level: float, *, asked: Asked | None = None) -> Advice:
+    """What to add to a certify split that said no, so that its next look at `level` promotes this candidate.
+
+    Aims at `policy.min_power`, or at nine tenths of the best chance that any number reaches where that is less: what is
+    shown may leave doubt that more samples of another kind cannot take away. None where that is under one half.
+    """
+    plan = Plan.of(sample, findings, policy)
+    start = asked.num if asked is not None else 0
+
+    def chance(further: int) -> float:
+        return plan.passes(start + further, level, (asked.num, asked.level) if asked is not None else None)
+
+    if level <= 0.0:
+        return Advice(further=None, chance=0.0)
+    best = _best(chance)
+    aim = min(policy.min_power, 0.9 * best)
+    if aim < 0.5:
+        return Advice(further=None, chance=best)
+    further = _fewest(lambda more: chance(more) >= aim)
+    return Advice(further=further, chance=aim)
+
+
+def split_size(sample: Sample, findings: Findings, policy: Policy, level: float) -> int | None:
+    """The size of a fresh certify split on which a candidate like the one shown is promoted with `min_power`.
+
+    None where that is not within nine tenths of what any number reaches: what is shown leaves too much doubt.
+    """
+    plan = Plan.of(sample, findings, policy)
+    if level <= 0.0 or 0.9 * _best(lambda n: plan.passes(n, level)) < policy.min_power:
+        return None
+    return _fewest(lambda n: plan.passes(n, level) >= policy.min_power)
+
+
+def bootstrap_size(rate: Rate, policy: Policy, level: float) -> int | None:
+    """The same for a first model, whose rate of errors has to be proven low enough."""
+    plan = rate_plan(rate, effective(1.0 - policy.bootstrap_accuracy, policy))
+    return _fewest(lambda n: plan.passes(n, level) >= policy.min_power) if level > 0.0 and rate.n else None
+
+
+def fresh_size(policy: Policy, level: float) -> int | None:
+    """The certify samples on which a candidate with flips of a quarter of the limit, and as accurate, passes.
+
+    With chance `policy.min_power` at `level`; overall claims only, since a policy does not know the slices' sizes.
+    """
+    if level <= 0.0:
+        return None
+    limit = effective(policy.limit, policy)
+    lost, gained = (fixed(_EASY * policy.limit, limit, stream=stream) for stream in (0, 1))
+    accuracy = None
+    if policy.improvement.rule == "non-inferior":
+        accuracy = Accuracy(margin=effective_margin(policy), lost=lost, gained=gained)
+    plan = Plan(claims=(lost,), accuracy=accuracy)
+    return _fewest(lambda n: plan.passes(n, level) >= policy.min_power)
+
+
+def critical_size(limit: float, level: float) -> int | None:
+    """The fewest photos of a slice with which not one flip proves the limit."""
+    return math.ceil(math.log(level) / math.log1p(-limit) - 1e-9) if 0.0 < level < 1.0 else None
 
 
 def samples_needed(rate: float, limit: float, level: float, power: float) -> int | None:
@@ -31,63 +107,23 @@ def samples_needed(rate: float, limit: float, level: float, power: float) -> int
         most = most_flips(n, limit, level)
         return most >= 0 and float(special.bdtr(most, n, rate)) >= power
 
+    return _fewest(enough, most=_MOST)
+
+
+def _best(chance: Callable[[int], float]) -> float:
+    """The best chance of any number; more is not always better, since more slices are large enough to be tested."""
+    return max(chance(2**power) for power in range(_MOST_PLANNED.bit_length()))
+
+
+def _fewest(enough: Callable[[int], bool], *, most: int = _MOST_PLANNED) -> int | None:
+    """About the smallest number that is enough; None when the most is not."""
     high = 1
     while not enough(high):
         high *= 2
-        if high > _MOST:
+        if high > most:
             return None
     low = high // 2
-    while high - low > 1:
+    while high - low > 1 + high // 500:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
-
-
-def split_size(sample: Sample, findings: Findings, policy: Policy, level: float) -> int | None:
-    """The size of a certify split (about) on which a candidate with the rates shown would be promoted."""
-    n = int(sample.tally.total.sum())
-    rates: list[tuple[Rate, float]] = [(sample.flip_rate(), policy.limit)]
-    for row in findings.slices:
-        if row.result != "too small" and row.value != POOLED:
-            index = sample.tally.columns[row.column].values.index(row.value)
-            rates.append((sample.slice_rate(row.column, np.array([index])), row.limit))
-    rates += [
-        (Binomial(round((check.rate or 0.0) * check.n), check.n), check.limit or 0.0)
-        for check in findings.checks
-        if check.name in ("flips against the anchor", "abstentions") and check.n
-    ]
-    times = [_times_as_many(rate, limit, level, policy.min_power) for rate, limit in rates]
-    sizes = [None if more is None else math.ceil(more * n) for more in times]
-    sizes.append(_needed_for_improvement(sample.tally, policy, level))
-    return None if any(size is None for size in sizes) else max(size or 0 for size in sizes)
-
-
-def bootstrap_size(rate: Rate, policy: Policy, level: float) -> int | None:
-    """The same for a first model, whose rate of errors has to be proven low enough."""
-    more = _times_as_many(rate, 1.0 - policy.bootstrap_accuracy, level, policy.min_power)
-    return None if more is None else math.ceil(more * rate.n)
-
-
-def _times_as_many(rate: Rate, limit: float, level: float, power: float) -> float | None:
-    """How many times the sample shown a split must be to prove this rate under its limit."""
-    if not rate.n:
-        return None
-    if isinstance(rate, GroupMeans):
-        return rate.copies_to_prove(limit, level)
-    needed = samples_needed((rate.point * rate.n + 0.5) / (rate.n + 1), limit, level, power)
-    return None if needed is None else needed / rate.n
-
-
-def _needed_for_improvement(tally: Tally, policy: Policy, level: float) -> int | None:
-    """The usual normal approximation for paired shares."""
-    if policy.improvement.rule == "none":
-        return 0
-    gained, lost, _ = flips.discordant(tally.total)
-    n = int(tally.total.sum())
-    discordant = (gained + lost + 0.5) / (n + 1)
-    gain = (gained - lost) / n + (policy.improvement.margin if policy.improvement.rule == "non-inferior" else 0.0)
-    if gain <= 0.0 or level <= 0.0:
-        return None
-    z_level, z_power = -float(special.ndtri(level)), float(special.ndtri(policy.min_power))
-    spread = z_level * math.sqrt(discordant) + z_power * math.sqrt(max(discordant - gain * gain, 0.0))
-    return math.ceil((spread / gain) ** 2)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.decisions import Check, Severity
+from components.core.errors import DataError
+from components.core.verdicts import ABSTAINED
 from components.selection import flips
 from components.selection.bounds import GroupMeans, Rate
 from components.selection.flips import Rows
@@ -21,10 +23,23 @@ from components.selection.samples import GroupedSample
 _NUM_HEAVIEST = 10
 
 
+def need_predictions(rows: Rows, policy: Policy, *, name: str) -> None:
+    """Refuse weights where the tables do not say what the models answered: every flip would weigh 1."""
+    if not policy.severity.weights:
+        return
+    for table, side in ((rows.old_table, "old"), (rows.new_table, "new")):
+        missing = int((table["prediction"].is_null().to_numpy() & (table["verdict"].to_numpy() != ABSTAINED)).sum())
+        if missing:
+            raise DataError(
+                f"{name}: {missing} of {len(rows)} answers of the {side} model have no 'prediction', but "
+                "selection.policy.severity.weights weighs flips by it; add the column, or leave out the weights"
+            )
+
+
 def report(rows: Rows, policy: Policy) -> Severity:
     """The weighted rate of negative flips and the ten heaviest confusions: name, count, summed weight."""
-    names = _confusions(rows, policy)
-    counts = Counter(names)
+    need_predictions(rows, policy, name="verdict tables")
+    counts = Counter(_confusions(rows, policy))
     weighed = [(name, count, count * _weight(name, policy)) for name, count in counts.items()]
     heaviest = sorted(weighed, key=lambda row: (-row[2], row[0]))[:_NUM_HEAVIEST]
     return Severity(weighted_rate=sum(row[2] for row in weighed) / len(rows), heaviest=tuple(heaviest))
@@ -35,6 +50,7 @@ def check(rows: Rows, policy: Policy, *, hold: float, broken: float, split: str)
     limit = policy.severity.limit
     if limit is None:
         return []
+    need_predictions(rows, policy, name=split)
     most = max([1.0, *policy.severity.weights.values()])
     rate = _weighted_rate(rows, policy, most)
     holds = limit >= most or rate.p_below(limit / most) <= hold

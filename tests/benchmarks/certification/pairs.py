@@ -14,7 +14,7 @@ from scipy import special
 from components.core.progress import track
 from components.selection.bounds import most_flips
 from components.selection.policy import SpendingPolicy
-from components.selection.spending import look_level
+from tests.benchmarks.certification import histories
 
 NUM_PAIRS, NUM_TRAIN, SIDE_PX = 20, 8000, 16
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar10"
@@ -67,7 +67,7 @@ def searched(
     limit = float(flips.mean(axis=1).min() * 0.98)
     passed = {"detent": 0, "point": 0, "uncorrected": 0}
     plan = SpendingPolicy(planned_looks=len(pairs))
-    most = np.array([most_flips(half, limit, look_level(plan, look, 0)) for look in range(1, len(pairs) + 1)])
+    most = np.array([most_flips(half, limit, histories.level(look, plan=plan)) for look in range(1, len(pairs) + 1)])
     for _ in range(resamples):
         certify = flips[:, rng.integers(0, total, half)].sum(axis=1)
         passed["point"] += bool((certify / half <= limit).any())

@@ -15,7 +15,7 @@ from components.selection.ledger import Ledger, Question
 from components.selection.policy import SpendingPolicy
 
 IDS = [f"s{index}" for index in range(50)]
-PLAN = SpendingPolicy(planned_looks=3)
+PLAN = SpendingPolicy(rule="tree", first=0.2, planned_looks=3)
 
 
 def question(name: str, mode: str = "sealed") -> Question:
@@ -81,7 +81,7 @@ def test_an_open_look_after_sealed_ones_has_its_own_level_only(ledger: Ledger) -
 def test_the_plan_is_fixed_by_the_first_look(ledger: Ledger) -> None:
     ledger.ask(question("a"), IDS, PLAN, lambda level: False)
     with pytest.raises(StateError, match="spending plan"):
-        ledger.ask(question("b"), IDS, SpendingPolicy(planned_looks=3, alpha=0.2), never)
+        ledger.ask(question("b"), IDS, SpendingPolicy(rule="tree", first=0.2, planned_looks=3, alpha=0.2), never)
 
 
 def test_a_deleted_ledger_is_no_fresh_budget(ledger: Ledger) -> None:
@@ -157,7 +157,7 @@ def test(level):
         ledger.write_json = die
     return True
 question = ledger.Question(key="k", candidate="a", champion="old", mode="sealed")
-print(book.ask(question, ["s1", "s2"], SpendingPolicy(planned_looks=3), test))
+print(book.ask(question, ["s1", "s2"], SpendingPolicy(rule="tree", first=0.2, planned_looks=3), test))
 """
 
 

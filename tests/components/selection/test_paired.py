@@ -66,9 +66,9 @@ def test_intervals_hold_at_the_edges() -> None:
 
 
 @given(
-    gained=st.integers(0, 60), lost=st.integers(0, 60), rest=st.integers(0, 4000), level=st.sampled_from([0.05, 1e-6])
+    gained=st.integers(0, 60), lost=st.integers(0, 60), rest=st.integers(0, 1500), level=st.sampled_from([0.05, 1e-6])
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_one_more_loss_or_one_gain_less_never_helps(gained: int, lost: int, rest: int, level: float) -> None:
     n = gained + lost + rest + 2
     bound = paired.loss_upper(gained + 1, lost, n, level)
@@ -77,7 +77,7 @@ def test_one_more_loss_or_one_gain_less_never_helps(gained: int, lost: int, rest
     assert paired.loss_upper(gained, lost + 1, n, level) >= bound - 1e-12
 
 
-@pytest.mark.parametrize(("n", "gain", "loss"), [(20, 0.05, 0.15), (30, 0.2, 0.3), (25, 0.0, 0.1), (12, 0.45, 0.55)])
+@pytest.mark.parametrize(("n", "gain", "loss"), [(20, 0.05, 0.15), (16, 0.2, 0.3), (20, 0.0, 0.1), (12, 0.45, 0.55)])
 def test_loss_bounds_cover_by_exact_trinomial_sums(n: int, gain: float, loss: float) -> None:
     level, missed_above, missed_below = 0.05, 0.0, 0.0
     for gained, lost in itertools.product(range(n + 1), repeat=2):
