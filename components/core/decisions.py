@@ -1,8 +1,10 @@
 """The Decision: what the gate answers, with every figure that a person needs to sign it or to argue with it.
 
 Schema-versioned JSON that round-trips. Under a sealed policy nothing here but `certified` comes from the
-certify split: checks, slices, counts and ids are those of the search split (`shown_split` says which). No
-time stamp and no path, so equal evidence gives equal bytes, and an approval can be bound to its digest.
+verdicts on the certify split: checks, slices, counts and ids are those of the search split (`shown_split` says
+which), and what is said of certify (`scope`, `change`, sizes) follows from which photos it holds. No time stamp
+and no path, so equal evidence gives equal bytes, and an approval can be bound to its digest. Decisions of the
+first schema are still read.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from components.core.digests import digest_bytes
 from components.core.errors import DataError
 from components.core.files import read_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 Outcome = Literal["PROMOTE", "HOLD", "REJECT"]
 CheckResult = Literal["holds", "broken", "undecided", "too small", "unlabelled", "missing"]
 Mode = Literal["sealed", "open"]
@@ -42,7 +45,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceCheck:
-    """One slice of the shown split: n samples, k negative flips, bounds on its rate, limit and result."""
+    """One slice of the shown split: n samples, k negative flips, bounds on its rate, limit and result.
+
+    `alone` tells whether it is a claim of its own; a slice too small for that can still be proven broken. `p_over` is
+    the chance of so many flips or more if its rate were at the limit: the smaller, the stronger the evidence of harm.
+    """
 
     column: str
     value: str
@@ -55,6 +62,9 @@ class SliceCheck:
     upper: float | None
     limit: float
     result: CheckResult
+    p_over: float | None = None
+    alone: bool = True
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +132,54 @@ class Severity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
-    """What declaring groups cost: the bound on group means beside the one that takes samples for independent."""
+    """Photos that belong together: how many groups, and the bound on group means beside the one without groups.
+
+    `certify_samples` and `certify_groups` are the sizes of the sealed split, 0 where they are not known.
+    """
 
     column: str
     num_groups: int
     estimand: str
     upper_of_groups: float
     upper_if_independent: float
+    num_samples: int = 0
+    certify_samples: int = 0
+    certify_groups: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnScope:
+    """What one slice column was tested for on certify, from its sizes alone.
+
+    `num_alone` of `num_values` values are claims of their own, `num_small` are too small for that and are tested
+    `together` or not at all; a small value of fewer than `lost_below` samples could be lost whole, unseen.
+    """
+
+    column: str
+    num_values: int
+    num_alone: int
+    num_small: int
+    together: bool
+    lost_below: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitChange:
+    """How the certify split differs from the one that the last look asked: samples that went, came, changed."""
+
+    removed: int = 0
+    added: int = 0
+    changed: bool = False  # a label, slice value or group of a sample that stayed is another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A critical slice that certify cannot prove: the samples that it holds and that it needs (about)."""
+
+    column: str
+    value: str
+    n: int
+    needed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +196,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The error budget of the certify split after this decision; `level` is None when no look was taken."""
+    """The error budget of the certify split after this decision; `level` is None when no look was taken.
+
+    `next_level` is what the next look tests at (0: none is left), `next_flips` the most negative flips of
+    `num_certify` samples (or groups) that it lets pass; -1: not even none.
+    """
 
     alpha: float
     spent: float
@@ -153,8 +208,11 @@ class Budget:
     planned_looks: int
     num_certify: int
     level: float | None = None
+    look: int | None = None
     recorded: bool = False
     looks: tuple[Look, ...] = ()
+    next_level: float = 0.0
+    next_flips: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +237,13 @@ class Decision:
     severity: Severity | None = None
     grouping: Grouping | None = None
     budget: Budget | None = None
-    further_samples: int | None = None
+    further_samples: int | None = None  # in the certify split
+    photos_to_label: int | None = None  # of which the certify split gets its share
+    scope: tuple[ColumnScope, ...] = ()
+    change: SplitChange | None = None
+    missing: tuple[Missing, ...] = ()
+    num_exposed: int = 0  # samples that stood in train or search once, and do not count
+    promise: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
@@ -208,8 +272,9 @@ class Decision:
     def from_value(cls, value: object) -> Decision:
         """Build a decision from a parsed JSON object."""
         version = value.get("schema_version") if isinstance(value, dict) else None
-        if version != SCHEMA_VERSION:
-            raise DataError(f"Decision schema version {version!r}, this Detent reads {SCHEMA_VERSION}; decide again")
+        if version not in READABLE_VERSIONS:
+            known = " and ".join(map(str, READABLE_VERSIONS))
+            raise DataError(f"Decision schema version {version!r}, this Detent reads {known}; decide again")
         return cast(Decision, _build(cls, value, "decision"))
 
 
@@ -247,7 +312,12 @@ def _build(kind: Any, value: object, where: str) -> object:
 
 def _build_record(kind: Any, value: object, where: str) -> object:
     hints = get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
+    needed = {one.name for one in dataclasses.fields(kind) if _has_no_default(one)}
+    if not isinstance(value, dict) or not needed <= set(value) <= set(hints):
         got = sorted(value) if isinstance(value, dict) else value
         raise DataError(f"{where}: fields {got!r}, expected {sorted(hints)}; decide again with this version")
-    return kind(**{name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    return kind(**{name: _build(hints[name], found, f"{where}.{name}") for name, found in value.items()})
+
+
+def _has_no_default(one: dataclasses.Field[Any]) -> bool:
+    return one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING

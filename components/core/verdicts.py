@@ -1,8 +1,9 @@
 """The verdict table: whatever a workload does, it ends in one row a sample - right, wrong or abstained.
 
-Parquet sorted by `sample_id`: `verdict` (1 right, 0 wrong, -1 abstained), `score`, `prediction` and `s_*`
-slice columns (strings). Two tables, old and new, joined on the id, are all that selection needs. A table may
-be stamped with the digests of the model and the data set that it came from; the stamp travels in the file.
+Parquet sorted by `sample_id`: `verdict` (1 right, 0 wrong, -1 abstained), `score`, `prediction`, `s_*` slice
+columns (strings), and where they are known `label` (the truth) and `group` (samples of one group belong together:
+one visit, one person). Two tables, old and new, joined on the id, are all that selection needs. A table may be
+stamped with the digests of the model and the data set that it came from; the stamp travels in the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ RIGHT, WRONG, ABSTAINED = 1, 0, -1
 SCHEMA = pa.schema(
     [("sample_id", pa.string()), ("verdict", pa.int8()), ("score", pa.float32()), ("prediction", pa.string())]
 )
+LABEL, GROUP = "label", "group"
 _STAMPS = {"model": b"detent.model", "dataset": b"detent.dataset"}
 
 
@@ -35,6 +37,11 @@ class Stamp:
 def slice_columns(table: pa.Table) -> list[str]:
     """The names of the slice columns, in order."""
     return sorted(name for name in table.column_names if name.startswith("s_"))
+
+
+def group_columns(table: pa.Table) -> list[str]:
+    """The columns that say which samples belong together: `group`, and `group_*` where they share several things."""
+    return sorted(name for name in table.column_names if name == GROUP or name.startswith(f"{GROUP}_"))
 
 
 def stamp(table: pa.Table, *, model: str, dataset: str) -> pa.Table:
@@ -54,7 +61,7 @@ def check(table: pa.Table, *, name: str) -> pa.Table:
     """Return the table sorted by id with the contract's types, or raise DataError naming what is wrong."""
     _check_columns(table, name)
     metadata = table.schema.metadata
-    table = _with_types(table.select([*SCHEMA.names, *slice_columns(table)]), name)
+    table = _with_types(table.select([*SCHEMA.names, *_texts(table)]), name)
     if pc.any(pc.is_nan(table["score"])).as_py():
         raise DataError(f"verdict table {name}: NaN in 'score'; a model that gives NaN cannot be judged")
     strange = set(pc.unique(table["verdict"]).to_pylist()) - {RIGHT, WRONG, ABSTAINED}
@@ -80,6 +87,12 @@ def read(path: Path) -> pa.Table:
     return check(pq.read_table(path), name=str(path))
 
 
+def _texts(table: pa.Table) -> list[str]:
+    """The columns of text beside those of the schema."""
+    label = [LABEL] if LABEL in table.column_names else []
+    return [*label, *group_columns(table), *slice_columns(table)]
+
+
 def _check_columns(table: pa.Table, name: str) -> None:
     missing = [column for column in SCHEMA.names if column not in table.column_names]
     if missing:
@@ -93,8 +106,8 @@ def _check_columns(table: pa.Table, name: str) -> None:
 
 
 def _with_types(table: pa.Table, name: str) -> pa.Table:
-    slices = [pa.field(column, pa.string()) for column in slice_columns(table)]
-    for field in [*SCHEMA, *slices]:
+    texts = [pa.field(column, pa.string()) for column in _texts(table)]
+    for field in [*SCHEMA, *texts]:
         try:
             column = table[field.name].cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

@@ -6,30 +6,40 @@ seal; a sealed decision reads nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.core.decisions import (
     Budget,
     Check,
+    ColumnScope,
     Counts,
     Decision,
     Grouping,
     Look,
-    NoiseFloor,
+    Missing,
     Outcome,
     Paired,
     Severity,
 )
 from components.core.digests import digest_json
-from components.selection import checks, flips, paired, power, reasons, severities, spending
+from components.selection import checks, flips, notes, paired, power, reasons, severities, words
 from components.selection.bounds import Binomial, Rate
 from components.selection.checks import Findings
 from components.selection.claims import Levels, rate_check
 from components.selection.evidence import Case, Evidence, open_case
 from components.selection.flips import Rows
+from components.selection.groups import group_column, num_groups
 from components.selection.ledger import Answer, Question
 from components.selection.policy import Policy
-from components.selection.samples import GroupedSample, counts_under
+from components.selection.samples import GroupedSample, counts_under, effective
+from components.selection.slicing import scope_of
+from components.selection.spending import Account
 
 Verdict = tuple[Outcome, Answer | None, Budget]
 
@@ -39,16 +49,13 @@ def build(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings,
     outcome, answer, budget = verdict
     rows = shown_rows(case, policy, answer)
     compared = rows if rows is not None and not case.is_bootstrap else None
-    further = None
-    if outcome == "HOLD":
-        size = split_size(rows, case, policy, findings=findings, level=next_level(policy, budget))
-        further = max(0, size - budget.num_certify) if size is not None else None
+    told = _told(evidence, case, policy, findings=findings, verdict=verdict)
     return Decision(
         outcome=outcome,
         candidate=evidence.candidate,
         mode=policy.mode,
         certified=answer.look.promoted if answer is not None else None,
-        reasons=reasons.tell(outcome, answer, findings, policy, further),
+        reasons=reasons.tell(outcome, answer, findings, policy, told),
         shown_split="certify" if rows is case.certify else "search" if rows is not None else "none",
         counts=_counts(rows, policy, case) if rows is not None else None,
         checks=findings.checks,
@@ -57,14 +64,106 @@ def build(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings,
         positive_ids=_ids(compared, policy, negative=False),
         marked_ids=tuple(sorted(evidence.wrong_labels)),
         paired=_paired(compared),
-        noise_floor=_noise_floor(case, policy),
+        noise_floor=notes.noise_floor(case, policy),
         severity=_severity(compared, policy),
-        grouping=_grouping(compared, policy),
+        grouping=_grouping(compared, case, policy),
         budget=budget,
-        further_samples=further,
-        digests=_digests(evidence, policy),
-        notes=_notes(case, policy, answer),
+        further_samples=told.further,
+        photos_to_label=told.photos,
+        scope=told.scope,
+        missing=told.missing,
+        promise=reasons.promise(policy) if outcome == "PROMOTE" else "",
+        digests=_digests(evidence, case, policy),
+        notes=notes.tell(evidence, case, policy, answer, findings=findings),
     )
+
+
+def photos_for(further: int | None, evidence: Evidence) -> int | None:
+    """The photos to label so that `further` of them come into certify, which gets a share of new ones."""
+    if further is None or evidence.certify_share is None:
+        return None
+    return math.ceil(further / evidence.certify_share)
+
+
+def missing_critical(case: Case, policy: Policy, level: float) -> tuple[Missing, ...]:
+    """The critical slices that certify is too small to prove at this level, even without a flip.
+
+    By sizes alone, whatever the denominator: how many the champion has right is an answer of certify's.
+    """
+    if case.is_bootstrap or level <= 0.0:
+        return ()
+    policy = policy.model_copy(update={"denominator": "all"})
+    tally = flips.tally(case.certify, columns_for(case, policy), policy.slices.pairs)
+    sample = checks.sample_of(checks.with_expected(tally, expected_values(case.search, policy)), policy, case.certify)
+    found = []
+    for column, values in policy.slices.critical.items():
+        known = sample.tally.columns[column].values
+        for value in values:
+            n = sample.slice_rate(column, np.array([known.index(value)])).n
+            needed = power.critical_size(effective(policy.slices.limit_of(column, value), policy), level)
+            if needed is not None and n < needed:
+                found.append(Missing(column=column, value=value, n=n, needed=needed))
+    return tuple(found)
+
+
+def columns_for(case: Case, policy: Policy) -> list[str]:
+    """The slice columns that certify is tested by."""
+    return checks.columns_of(case.certify, policy)
+
+
+def _told(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> reasons.Told:
+    """What the reasons need: what certify can test by its sizes, and on HOLD what would decide."""
+    outcome, answer, budget = verdict
+    further, chance = None, policy.min_power
+    if outcome == "HOLD":
+        advice = _advice(case, policy, findings=findings, answer=answer, budget=budget)
+        further, chance = advice.further, advice.chance
+    marked = _marked_flips(evidence, policy)
+    return reasons.Told(
+        scope=_scope(case, policy),
+        missing=missing_critical(case, policy, budget.next_level) if outcome == "HOLD" and answer is None else (),
+        further=further,
+        chance=chance,
+        photos=photos_for(further, evidence),
+        num_marked=marked[0],
+        marked_flips=marked[1],
+        is_bootstrap=case.is_bootstrap,
+    )
+
+
+def _advice(case: Case, policy: Policy, *, findings: Findings, answer: Answer | None, budget: Budget) -> power.Advice:
+    """What to add to certify so that its next look would promote, given that it said no if it was asked."""
+    rows, level = shown_rows(case, policy, answer), next_level(policy, budget)
+    if rows is None:
+        return power.Advice(further=None, chance=0.0)
+    if case.is_bootstrap:
+        size = power.bootstrap_size(_error_rate(rows, policy), policy, level)
+        further = None if size is None else max(0, size - budget.num_certify)
+        return power.Advice(further=further, chance=policy.min_power)
+    asked = power.Asked(num=budget.num_certify, level=answer.look.level) if answer is not None else None
+    tally = flips.tally(rows, checks.columns_of(rows, policy), policy.slices.pairs)
+    advice = power.advise(checks.sample_of(tally, policy, rows), findings, policy, level, asked=asked)
+    if asked is not None or advice.further is None:
+        return advice
+    return replace(advice, further=max(0, advice.further - budget.num_certify))
+
+
+def _scope(case: Case, policy: Policy) -> tuple[ColumnScope, ...]:
+    """By sizes alone; where sizes depend on the champion's answers nothing is said of the sealed split."""
+    if case.is_bootstrap or (policy.denominator == "old_right" and policy.mode == "sealed"):
+        return ()
+    tally = flips.tally(case.certify, columns_for(case, policy), policy.slices.pairs)
+    return scope_of(checks.with_expected(tally, expected_values(case.search, policy)).columns, policy)
+
+
+def _marked_flips(evidence: Evidence, policy: Policy) -> tuple[int, int]:
+    """How many samples of search a person marked, and how many of these the candidate flips."""
+    if not evidence.wrong_labels or evidence.search is None or evidence.search.old is None:
+        return 0, 0
+    rows = flips.join(evidence.search.old, evidence.search.new, name="search split")
+    marked = pc.is_in(rows.ids, value_set=pa.array(sorted(evidence.wrong_labels), pa.string())).to_numpy(False)
+    negative = rows.negative(abstained_is_wrong=policy.abstentions.rule == "wrong")
+    return int(marked.sum()), int((marked & negative).sum())
 
 
 def shown_rows(case: Case, policy: Policy, answer: Answer | None) -> Rows | None:
@@ -112,7 +211,8 @@ def replay_checks(case: Case) -> tuple[Check, ...]:
     if case.replay is None or case.is_bootstrap:
         return ()
     lost = case.replay.ids.filter((case.replay.old == 1) & (case.replay.new != 1)).to_pylist()
-    reason = f"broken again: {', '.join(lost[:5])}" if lost else ""
+    right = f"{int((case.replay.old == 1).sum())} of which the champion has right"
+    reason = f"{right}; broken again: {', '.join(lost[:5])}" if lost else right
     return (
         Check(
             name="replay set",
@@ -127,19 +227,20 @@ def replay_checks(case: Case) -> tuple[Check, ...]:
     )
 
 
-def slice_values(rows: Rows | None, policy: Policy) -> dict[str, set[str]]:
-    """The slice values that search knows of: where certify holds none of one, that slice is empty, not passed."""
-    if rows is None:
-        return {}
-    columns = [column for column in checks.columns_of(rows, policy) if column in rows.slices]
-    return {column: set(rows.slices[column].dictionary.to_pylist()) for column in columns}
+def expected_values(rows: Rows | None, policy: Policy) -> dict[str, set[str]]:
+    """The slice values that search knows of and those that are critical: where certify holds none, that is seen."""
+    known = {} if rows is None else {name: rows.slices[name] for name in checks.columns_of(rows, policy)}
+    values = {name: set(column.dictionary.to_pylist()) for name, column in known.items()}
+    for name, critical in policy.slices.critical.items():
+        values[name] = values.get(name, set()) | set(critical)
+    return values
 
 
 def _error_rate(rows: Rows, policy: Policy) -> Rate:
-    wrong = (rows.new != 1).astype(float)
-    if policy.groups is None:
+    wrong = rows.new != 1
+    if rows.groups is None:
         return Binomial(int(wrong.sum()), len(rows))
-    return GroupedSample(rows, flips.tally(rows, []), policy).weighted_rate(wrong)
+    return GroupedSample(rows, flips.tally(rows, []), policy, rows.groups).share(wrong)
 
 
 def _counts(rows: Rows, policy: Policy, case: Case) -> Counts:
@@ -175,32 +276,23 @@ def _severity(rows: Rows | None, policy: Policy) -> Severity | None:
     return severities.report(rows, policy) if rows is not None else None
 
 
-def stated_floor(policy: Policy) -> NoiseFloor | None:
-    """The noise floor that the policy states, for where none was measured."""
-    return None if policy.noise_floor is None else NoiseFloor(rate=policy.noise_floor, stated=True)
-
-
-def _noise_floor(case: Case, policy: Policy) -> NoiseFloor | None:
-    if not case.reseeds:
-        return stated_floor(policy)
-    counts = [counts_under(flips.tally(rows, []).total, policy) for rows in case.reseeds]
-    flipped, n = sum(part.negative_flips for part in counts), sum(part.n for part in counts)
-    return NoiseFloor(rate=flipped / n, count=flipped, n=n, num_reseeds=len(counts))
-
-
-def _grouping(rows: Rows | None, policy: Policy) -> Grouping | None:
-    if rows is None or policy.groups is None:
+def _grouping(rows: Rows | None, case: Case, policy: Policy) -> Grouping | None:
+    if rows is None or rows.groups is None:
         return None
-    sample = GroupedSample(rows, flips.tally(rows, []), policy)
+    sample = GroupedSample(rows, flips.tally(rows, []), policy, rows.groups)
     counts = counts_under(sample.tally.total, policy)
     n = counts.n if policy.denominator == "all" else counts.n_old_right
     alpha = policy.spending.alpha
+    column = words.column(group_column(policy))
     return Grouping(
-        column=policy.groups,
-        num_groups=sample.num_groups,
-        estimand=f"mean over {policy.groups} of the negative-flip rate within it: what a group drawn at random sees",
+        column=column,
+        num_groups=num_groups(rows),
+        estimand=f"mean over {column} of the negative-flip rate within it: what a group drawn at random sees",
         upper_of_groups=sample.flip_rate().upper(alpha),
         upper_if_independent=Binomial(counts.negative_flips, n).upper(alpha),
+        num_samples=len(rows),
+        certify_samples=len(case.certify),
+        certify_groups=num_groups(case.certify),
     )
 
 
@@ -218,13 +310,12 @@ def next_level(policy: Policy, budget: Budget) -> float:
     """The level of the next look, of a fresh split's first where this one has none left."""
     if policy.mode == "open":
         return policy.spending.alpha
-    promotions = sum(bool(look.promoted) for look in budget.looks)
-    level = spending.look_level(policy.spending, len(budget.looks) + 1, promotions)
-    return level if level > 0.0 and budget.left > 0.0 else spending.look_level(policy.spending, 1, 0)
+    return budget.next_level if budget.next_level > 0.0 else Account.opened(policy.spending).next_level()
 
 
-def _digests(evidence: Evidence, policy: Policy) -> dict[str, str]:
+def _digests(evidence: Evidence, case: Case, policy: Policy) -> dict[str, str]:
     own = {
+        "certify": case.content,
         "candidate": evidence.candidate_digest,
         "champion": evidence.champion_digest or "",
         "anchor": evidence.anchor_digest or "",
@@ -239,30 +330,3 @@ def rows_for(decision: Decision, evidence: Evidence, policy: Policy) -> Rows | N
     if case.is_bootstrap or decision.shown_split == "none":
         return None
     return case.certify if decision.shown_split == "certify" else case.search
-
-
-def second_look_note(policy: Policy) -> str:
-    """What an open look costs: the samples, for everybody who has read about them."""
-    level = spending.look_level(policy.spending, 2, 0)
-    return (
-        "a second look at the same samples, by anybody who has seen this one, certifies nothing: they are burned and "
-        f"belong in the replay set. Sealed, a second look would have been worth an error level of {level:.3%}"
-    )
-
-
-def _notes(case: Case, policy: Policy, answer: Answer | None) -> tuple[str, ...]:
-    floor = _noise_floor(case, policy)
-    notes = [second_look_note(policy)] if policy.mode == "open" and answer is not None else []
-    if floor is None and not case.is_bootstrap:
-        notes.append("no noise floor: neither reseeds of the champion's recipe nor a stated rate were given")
-    elif floor is not None and floor.rate >= policy.limit:
-        notes.append(
-            f"the limit of {policy.limit:.2%} is not above the noise floor of {floor.rate:.2%}: a mere reseed of the "
-            "champion would break it"
-        )
-    if policy.slices.too_small == "pool" and not case.is_bootstrap:
-        notes.append(
-            f"slices with fewer than {policy.slices.min_n} samples are tested together, per column; alone they are "
-            "not enough evidence"
-        )
-    return tuple(notes)

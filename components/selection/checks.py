@@ -1,7 +1,8 @@
 """Puts every claim of the policy to the test on one comparison, and says what holds, what is broken, what is open.
 
 To promote is to claim that every limit holds, so each claim is tested at the full level (intersection-union:
-the chance that all pass while one is false is at most that level).
+the chance that all pass while one is false is at most that level). What is proven broken stands in the way whatever
+its size.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.core.decisions import Check, SliceCheck
+from components.core.errors import DataError
 from components.selection import flips, severities
 from components.selection.claims import Levels, rate_check
 from components.selection.flips import Cells, Rows, Tally
+from components.selection.groups import group_column
 from components.selection.policy import Policy
-from components.selection.samples import GroupedSample, IndependentSample, Sample, counts_under
+from components.selection.samples import GroupedSample, IndependentSample, Sample, counts_under, effective_margin
 from components.selection.slicing import examine_slices
 
 
@@ -36,23 +39,30 @@ class Findings:
         return [row for row in self.slices if row.result not in tolerated]
 
     def broken(self) -> list[str]:
-        """What is proven broken, in words."""
-        slices = [f"slice {row.column} = {row.value}" for row in self.slices if row.result == "broken"]
+        """The claims that are proven broken, in words; they reject."""
+        slices = [f"slice {row.column} = {row.value}" for row in self.slices if row.result == "broken" and row.alone]
         return [check.name for check in self.checks if check.result == "broken"] + slices
+
+    def lost(self) -> list[SliceCheck]:
+        """The slices too small for a claim of their own that are proven broken all the same; they hold."""
+        return [row for row in self.slices if row.result == "broken" and not row.alone]
 
 
 def sample_of(tally: Tally, policy: Policy, rows: Rows | None) -> Sample:
-    """The comparison as rates: by group where the policy declares one (which needs the rows), else by sample."""
-    if policy.groups is not None and rows is not None:
-        return GroupedSample(rows, tally, policy)
+    """The comparison as rates: by group where the rows have groups, else by sample."""
+    if rows is not None and rows.groups is not None:
+        return GroupedSample(rows, tally, policy, rows.groups)
     return IndependentSample(tally, policy)
 
 
 def columns_of(rows: Rows, policy: Policy) -> list[str]:
-    """The slice columns to test: those declared, else all but the group column."""
+    """The slice columns to test: those declared and those with critical values, else all but the group column."""
     if policy.slices.columns is not None:
-        return list(policy.slices.columns)
-    return [column for column in rows.slices if column != policy.groups]
+        return list(dict.fromkeys([*policy.slices.columns, *policy.slices.critical]))
+    strange = sorted(policy.slices.critical.keys() - rows.slices.keys())
+    if strange:
+        raise DataError(f"critical slices of {strange}: the verdict tables have only {sorted(rows.slices)}")
+    return [column for column in rows.slices if column != group_column(policy)]
 
 
 def examine_rows(
@@ -69,7 +79,10 @@ def examine(tally: Tally, policy: Policy, levels: Levels, *, rows: Rows | None =
     """Test overall flips, every slice, improvement and abstentions, from counts alone where nothing is grouped."""
     sample = sample_of(tally, policy, rows)
     counts = counts_under(tally.total, policy)
-    checks = [rate_check("negative flips", sample.flip_rate(), policy.limit, levels, count=counts.negative_flips)]
+    noise = policy.label_noise
+    checks = [
+        rate_check("negative flips", sample.flip_rate(), policy.limit, levels, count=counts.negative_flips, noise=noise)
+    ]
     if policy.improvement.rule != "none":
         checks.append(_improvement(sample, policy, levels))
     if policy.abstentions.rule == "separate":
@@ -86,7 +99,8 @@ def examine_anchor(rows: Rows, policy: Policy, levels: Levels) -> Check:
     tally = flips.tally(rows, [])
     rate = sample_of(tally, policy, rows).flip_rate()
     count = counts_under(tally.total, policy).negative_flips
-    return rate_check("flips against the anchor", rate, policy.anchor_limit, levels, count=count)
+    limit, noise = policy.anchor_limit, policy.label_noise
+    return rate_check("flips against the anchor", rate, limit, levels, count=count, noise=noise)
 
 
 def with_expected(tally: Tally, expected: dict[str, set[str]]) -> Tally:
@@ -109,7 +123,7 @@ def _improvement(sample: Sample, policy: Policy, levels: Levels) -> Check:
     if rule == "improve":
         holds, broken = sample.improvement_p() <= levels.hold, sample.worsening_p() <= levels.broken
     else:
-        holds, broken = upper < margin, lower > margin
+        holds, broken = sample.loss_under(effective_margin(policy), levels.hold), lower > margin
     return Check(
         name="accuracy lost",
         split=levels.split,

@@ -17,12 +17,15 @@ class Levels:
     broken: float
 
 
-def rate_check(name: str, rate: Rate, limit: float, levels: Levels, *, count: int) -> Check:
-    """Test one rate against its limit, with both bounds for people to read."""
+def rate_check(name: str, rate: Rate, limit: float, levels: Levels, *, count: int, noise: float = 0.0) -> Check:
+    """Test one rate against its limit, with both bounds for people to read.
+
+    `noise` is the share of labels that may be wrong: what holds must hold under the limit less that share of it.
+    """
     return Check(
         name=name,
         split=levels.split,
-        result=result_of(rate, limit, levels),
+        result=result_of(rate, limit, levels, noise=noise),
         limit=limit,
         count=count,
         n=rate.n,
@@ -32,8 +35,8 @@ def rate_check(name: str, rate: Rate, limit: float, levels: Levels, *, count: in
     )
 
 
-def result_of(rate: Rate, limit: float, levels: Levels) -> CheckResult:
+def result_of(rate: Rate, limit: float, levels: Levels, *, noise: float = 0.0) -> CheckResult:
     """Proven under the limit, proven over it, or neither."""
-    if rate.p_below(limit) <= levels.hold:
+    if rate.p_below(limit * (1.0 - noise)) <= levels.hold:
         return "holds"
     return "broken" if rate.p_above(limit) <= levels.broken else "undecided"

@@ -1,7 +1,8 @@
 """`detent compare OLD NEW` for two verdict tables from any tool: read, decide, write the JSON and the report.
 
-Two bare tables are one open look: the bound holds for it, everything is shown. With a ledger the look is
-charged and, if the policy is sealed, the tables are the certify split and only one bit is told.
+Two bare tables are an open look: everything is shown. Looks at the same samples are remembered, and share one
+error budget, so that asking often does not help; what was shown and then learned from certifies nothing. With a
+ledger of one's own the look is charged there and, if the policy is sealed, only one bit is told.
 """
 
 from __future__ import annotations
@@ -18,14 +19,30 @@ from components.core import verdicts
 from components.core.decisions import Budget, Decision, Look, Outcome, write_decision
 from components.core.digests import digest_file
 from components.core.errors import ConfigError, SourceError
-from components.selection import assembly, checks, flips, gate, paired, power, reasons, report, streaming
+from components.selection import (
+    assembly,
+    checks,
+    flips,
+    gate,
+    notes,
+    paired,
+    power,
+    reasons,
+    report,
+    slicing,
+    streaming,
+)
 from components.selection.claims import Levels
 from components.selection.evidence import Evidence, Pair
-from components.selection.ledger import Answer, Ledger
+from components.selection.ledger import Answer, Ledger, Standing
+from components.selection.members import SplitMembers
 from components.selection.policy import Policy
 from components.selection.samples import counts_under
 
 STREAM_ROWS = 1_000_000  # longer Parquet tables are counted as a stream, without a gallery
+
+
+_TEXTS = ("sample_id", "prediction", "label", "group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +64,12 @@ def compare(
 ) -> Comparison:
     """Gate two verdict tables (Parquet or CSV) and write `decision.json` and `report.html` into `out`.
 
-    Without a ledger the look is open, whatever the policy says. Raises SourceError for files that cannot be read and
-    what the gate's self-checks raise.
+    Without a ledger, or with one that no open look burns, the look is open, whatever the policy says. Raises
+    SourceError for files that cannot be read and what the gate's self-checks raise.
     """
-    if ledger is None:
+    if ledger is None or not ledger.burns:
         policy = policy.model_copy(update={"mode": "open"})
-    if _num_rows(old) > STREAM_ROWS and ledger is None:
+    if _num_rows(old) > STREAM_ROWS and (ledger is None or not ledger.burns):
         decision, rows = _decide_stream(old, new, policy), None
     else:
         evidence = _evidence(old, new)
@@ -62,6 +79,11 @@ def compare(
     write_decision(made.decision_path, decision)
     report.write_report(made.report_path, decision, rows=rows)
     return made
+
+
+def standing(old: Path, policy: Policy, ledger: Ledger) -> Standing:
+    """How the budget of these samples stands before a look at them."""
+    return ledger.standing(SplitMembers.of(read_table(old)["sample_id"].cast(pa.string()).to_pylist()), policy.spending)
 
 
 def read_table(path: Path) -> pa.Table:
@@ -87,7 +109,7 @@ def read_table(path: Path) -> pa.Table:
 
 def _read_csv(path: Path) -> pa.Table:
     names = pa_csv.open_csv(path).schema.names
-    texts = {name: pa.string() for name in names if name in ("sample_id", "prediction") or name.startswith("s_")}
+    texts = {name: pa.string() for name in names if name in _TEXTS or name.startswith(("s_", "group_"))}
     return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=texts))
 
 
@@ -98,6 +120,11 @@ def _num_rows(path: Path) -> int:
         return int(pq.read_metadata(path).num_rows)
     except pa.ArrowInvalid as error:
         raise SourceError(f"{path} is no Parquet file ({error}); name a verdict table in Parquet or CSV") from error
+
+
+def _has_groups(*paths: Path) -> bool:
+    names = {name for path in paths for name in pq.read_schema(path).names}
+    return any(name in ("group", "s_group") or name.startswith("group_") for name in names)
 
 
 def _evidence(old: Path, new: Path) -> Evidence:
@@ -117,10 +144,12 @@ def _evidence(old: Path, new: Path) -> Evidence:
 
 
 def _decide_stream(old: Path, new: Path, policy: Policy) -> Decision:
-    if policy.groups is not None or policy.severity.limit is not None or policy.anchor_limit is not None:
+    grouped = policy.groups not in ("auto", "none") or (policy.groups == "auto" and _has_groups(old, new))
+    if grouped or policy.severity.limit is not None or policy.anchor_limit is not None:
         raise ConfigError(
             f"tables of over {STREAM_ROWS:,} rows are counted as a stream, which knows no groups, severity limit or "
-            "anchor; take these out of the policy or compare a sample"
+            "anchor; take these out of the policy (selection.policy.groups: none says that samples are independent) "
+            "or compare a sample"
         )
     streamed = streaming.tally_files(old, new, policy.slices.columns, policy.slices.pairs)
     alpha = policy.spending.alpha
@@ -143,13 +172,15 @@ def _decide_stream(old: Path, new: Path, policy: Policy) -> Decision:
         else None
     )
     further = max(0, size - counts.n) if size is not None else None
+    scope = slicing.scope_of(streamed.tally.columns, policy)
+    told = reasons.Told(scope=scope, further=further, chance=policy.min_power)
     gained, lost, both = flips.discordant(streamed.tally.total)
     return Decision(
         outcome=outcome,
         candidate=new.stem,
         mode="open",
         certified=promoted,
-        reasons=reasons.tell(outcome, Answer(look=look, recorded=False), findings, policy, further),
+        reasons=reasons.tell(outcome, Answer(look=look, recorded=False), findings, policy, told),
         shown_split="certify",
         counts=counts,
         checks=findings.checks,
@@ -160,8 +191,10 @@ def _decide_stream(old: Path, new: Path, policy: Policy) -> Decision:
         budget=Budget(
             alpha=alpha, spent=alpha, left=0.0, planned_looks=1, num_certify=counts.n, level=alpha, looks=(look,)
         ),
-        noise_floor=assembly.stated_floor(policy),
+        noise_floor=notes.stated_floor(policy),
         further_samples=further,
+        scope=scope,
+        promise=reasons.promise(policy) if promoted else "",
         digests=digests,
-        notes=(assembly.second_look_note(policy),),
+        notes=(notes.second_look(policy),),
     )

@@ -7,16 +7,21 @@ charged, and the error speaks of ids and stamps only, never of verdicts on certi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from components.core import verdicts
+from components.core.digests import digest_json
 from components.core.errors import DataError, IntegrityError, LeakError
 from components.selection import flips
 from components.selection.flips import Rows
+from components.selection.groups import with_groups
+from components.selection.members import SplitMembers
 from components.selection.policy import Policy
 
 
@@ -35,7 +40,9 @@ class Evidence:
     `champion_digest` is what the journal says (None: bootstrap). `anchor_*` are the pinned anchor's verdicts.
     `reseeds` are verdicts on search of the champion's recipe under other seeds. `wrong_labels` are ids on search
     and replay that a person marked. `digests` go into the decision (dataset, code, ...): digests of verdict
-    tables on certify must not be among them, since they would tell more than one bit.
+    tables on certify must not be among them, since they would tell more than one bit. `shows` are fingerprints of the
+    certify pictures by id, `exposed` the samples that stand in train or search now, `certify_share` the share of newly
+    labelled photos that certify gets, `num_tried` the candidates that search was used to choose among.
     """
 
     candidate: str
@@ -49,12 +56,24 @@ class Evidence:
     anchor_search: pa.Table | None = None
     reseeds: tuple[pa.Table, ...] = ()
     wrong_labels: frozenset[str] = frozenset()
+    shows: Mapping[str, bytes] = field(default_factory=dict)
+    exposed: SplitMembers | None = None
+    certify_share: float | None = None
+    num_tried: int = 1
     digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the candidate is the champion: there is nothing to ask then."""
+        return self.candidate_digest == self.champion_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Evidence that passed the self-checks: aligned rows of every split. At a bootstrap old is new."""
+    """Evidence that passed the self-checks: aligned rows of every split. At a bootstrap old is new.
+
+    `content` is the digest of what certify asks: ids, labels, slices and groups, never verdicts.
+    """
 
     certify: Rows
     search: Rows | None
@@ -63,14 +82,17 @@ class Case:
     anchor_search: Rows | None
     reseeds: tuple[Rows, ...]
     is_bootstrap: bool
+    content: str = ""
 
 
 def open_case(evidence: Evidence, policy: Policy) -> Case:
     """Check the evidence and align its tables; DataError, LeakError or IntegrityError say what is wrong."""
     _check_digests(evidence, policy)
-    certify = _joined(evidence.certify, evidence, "certify split")
-    search = _joined(_without_marked(evidence.search, evidence), evidence, "search split") if evidence.search else None
-    replay = _joined(_without_marked(evidence.replay, evidence), evidence, "replay set") if evidence.replay else None
+    certify = _joined(evidence.certify, evidence, policy, "certify split")
+    search, replay = (
+        _joined(_without_marked(pair, evidence), evidence, policy, name) if pair else None
+        for pair, name in ((evidence.search, "search split"), (evidence.replay, "replay set"))
+    )
     _check_marks(evidence, certify)
     for other, name in ((search, "search split"), (replay, "replay set")):
         _check_disjoint(certify, other, name)
@@ -78,11 +100,43 @@ def open_case(evidence: Evidence, policy: Policy) -> Case:
         certify=certify,
         search=search,
         replay=replay if replay is not None and len(replay) else None,
-        anchor_certify=_against_anchor(evidence, evidence.anchor_certify, evidence.certify, "certify split"),
-        anchor_search=_against_anchor(evidence, evidence.anchor_search, evidence.search, "search split"),
+        anchor_certify=_against_anchor(evidence, policy, evidence.anchor_certify, evidence.certify, "certify split"),
+        anchor_search=_against_anchor(evidence, policy, evidence.anchor_search, evidence.search, "search split"),
         reseeds=tuple(_reseed(table, evidence) for table in evidence.reseeds),
         is_bootstrap=evidence.champion_digest is None,
+        content=content_digest(certify),
     )
+
+
+def without(evidence: Evidence, out: NDArray[np.bool_]) -> Evidence:
+    """The evidence without some certify samples, given as a mask over the candidate's table as it came."""
+    gone = pa.array(evidence.certify.new["sample_id"].cast(pa.string()).filter(pa.array(out)).to_pylist(), pa.string())
+
+    def kept(table: pa.Table | None) -> pa.Table | None:
+        if table is None:
+            return None
+        return table.filter(pc.invert(pc.is_in(table["sample_id"].cast(pa.string()), value_set=gone)))
+
+    new = kept(evidence.certify.new)
+    if new is None or not new.num_rows:
+        raise LeakError(
+            "every certify sample has stood in train or search before, so none can certify; label new photos, then "
+            "`detent refresh`"
+        )
+    certify = Pair(old=kept(evidence.certify.old), new=new)
+    return replace(evidence, certify=certify, anchor_certify=kept(evidence.anchor_certify))
+
+
+def content_digest(rows: Rows) -> str:
+    """The digest of what a split asks: ids, labels where they are known, slices and groups; never verdicts."""
+    columns = {name: column.cast(pa.string()) for name, column in rows.slices.items()}
+    if rows.groups is not None:
+        columns["(group)"] = rows.groups.cast(pa.string())
+    for table in (rows.new_table, rows.old_table):
+        if verdicts.LABEL in table.column_names:
+            columns["(label)"] = flips.one_chunk(table[verdicts.LABEL])
+    lists = {name: column.to_pylist() for name, column in sorted(columns.items())}
+    return digest_json({"ids": rows.ids.to_pylist(), "columns": lists})
 
 
 def _check_digests(evidence: Evidence, policy: Policy) -> None:
@@ -120,9 +174,10 @@ def _check_dataset(old: pa.Table, new: pa.Table, name: str) -> None:
         )
 
 
-def _joined(pair: Pair, evidence: Evidence, name: str) -> Rows:
+def _joined(pair: Pair, evidence: Evidence, policy: Policy, name: str) -> Rows:
     rows = flips.join(pair.new if pair.old is None else pair.old, pair.new, name=name)
-    if evidence.candidate_digest == evidence.champion_digest and (rows.old != rows.new).any():
+    rows = with_groups(rows, policy, name=name)
+    if evidence.is_self and (rows.old != rows.new).any():
         raise DataError(f"{name}: a model against itself gives other verdicts; its evaluation is not deterministic")
     return rows
 
@@ -161,14 +216,17 @@ def _shared(first: Iterable[str], second: Iterable[str]) -> list[str]:
     return sorted(set(first) & set(second))
 
 
-def _against_anchor(evidence: Evidence, anchor: pa.Table | None, pair: Pair | None, name: str) -> Rows | None:
+def _against_anchor(
+    evidence: Evidence, policy: Policy, anchor: pa.Table | None, pair: Pair | None, name: str
+) -> Rows | None:
     if anchor is None or pair is None:
         return None
     against = Pair(old=anchor, new=pair.new)
     _check_dataset(anchor, pair.new, f"{name}, anchor")
     if name != "certify split":
         against = _without_marked(against, evidence)
-    return flips.join(against.old, against.new, name=f"{name} against the anchor")
+    where = f"{name} against the anchor"
+    return with_groups(flips.join(against.old, against.new, name=where), policy, name=where)
 
 
 def _reseed(table: pa.Table, evidence: Evidence) -> Rows:

@@ -29,7 +29,10 @@ _CROSS = " x "
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Two aligned verdict tables in memory, sorted by id; `slices` are dictionary arrays of strings."""
+    """Two aligned verdict tables in memory, sorted by id; `slices` are dictionary arrays of strings.
+
+    `groups` says which samples belong together; None: they are taken as independent (see `groups.py`).
+    """
 
     ids: pa.Array
     old: NDArray[np.int8]
@@ -37,6 +40,7 @@ class Rows:
     old_table: pa.Table
     new_table: pa.Table
     slices: dict[str, pa.DictionaryArray]
+    groups: pa.DictionaryArray | None = None
 
     def __len__(self) -> int:
         return len(self.new)
@@ -76,9 +80,9 @@ def join(old: pa.Table, new: pa.Table, *, name: str) -> Rows:
         if pc.all(pc.equal(table["verdict"], verdicts.ABSTAINED)).as_py():
             raise DataError(f"{name}: the {side} model abstained on every sample; there is nothing to compare")
     return Rows(
-        ids=_one(new["sample_id"]),
-        old=_one(old["verdict"]).to_numpy(),
-        new=_one(new["verdict"]).to_numpy(),
+        ids=one_chunk(new["sample_id"]),
+        old=one_chunk(old["verdict"]).to_numpy(),
+        new=one_chunk(new["verdict"]).to_numpy(),
         old_table=old,
         new_table=new,
         slices=_slices(old, new, name),
@@ -205,10 +209,11 @@ def _slices(old: pa.Table, new: pa.Table, name: str) -> dict[str, pa.DictionaryA
         tables = [table for table in (new, old) if column in table.column_names]
         if len(tables) == 2 and not tables[0][column].equals(tables[1][column]):
             raise DataError(f"{name}: '{column}' differs between the tables; a slice must not depend on the model")
-        values = _one(tables[0][column])
+        values = one_chunk(tables[0][column])
         found[column] = pc.if_else(pc.equal(values, ""), None, values).dictionary_encode()
     return found
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array."""
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from components.core.decisions import Budget, Decision, Outcome
+from components.core.decisions import Budget, Decision, Look, Outcome
 from components.core.digests import digest_json
 from components.core.errors import StateError
-from components.selection import assembly, checks, spending
+from components.selection import assembly, checks, reasons
+from components.selection.bounds import most_flips
 from components.selection.checks import Findings
 from components.selection.claims import Levels
-from components.selection.evidence import Case, Evidence, open_case
-from components.selection.ledger import Answer, Ledger, Question
+from components.selection.evidence import Case, Evidence, open_case, without
+from components.selection.groups import num_groups
+from components.selection.ledger import Answer, Ledger, Question, Standing
 from components.selection.members import SplitMembers
 from components.selection.policy import Policy
+from components.selection.spending import Account
 
 
 def decide(evidence: Evidence, policy: Policy, *, ledger: Ledger | None) -> Decision:
@@ -31,18 +34,20 @@ def decide(evidence: Evidence, policy: Policy, *, ledger: Ledger | None) -> Deci
     """
     if ledger is None and policy.mode == "sealed":
         raise StateError("a sealed look needs a ledger; name one, or set selection.policy.mode to open")
+    evidence, num_exposed = _without_exposed(evidence, ledger)
     case = open_case(evidence, policy)
-    refused = _refusal_without_a_look(case, policy)
+    asked = _Asked(evidence, case, policy, ledger, num_exposed=num_exposed)
+    refused = asked.refusal()
     if refused is not None:
-        untouched = _budget(case, policy, ledger, None)
-        return assembly.build(evidence, case, policy, findings=refused[1], verdict=(refused[0], None, untouched))
-    answer = _look(evidence, case, policy, ledger)
+        return asked.told(*refused)
+    if evidence.is_self and ledger is not None:
+        return asked.itself()
+    answer = asked.look()
     if isinstance(answer, str):
-        return _closed(evidence, case, policy, ledger=ledger, why=answer)
+        return _closed(asked, why=answer)
     findings = shown_findings(case, policy, answer)
-    verdict = (_outcome(answer, findings, policy), answer, _budget(case, policy, ledger, answer))
-    decision = assembly.build(evidence, case, policy, findings=findings, verdict=verdict)
-    if policy.mode == "open" and ledger is not None:
+    decision = asked.told(_outcome(answer, findings, policy), findings, answer)
+    if policy.mode == "open" and ledger is not None and ledger.burns:
         return replace(decision, burned_ids=tuple(case.certify.ids.to_pylist()))
     return decision
 
@@ -80,10 +85,10 @@ def shown_findings(case: Case, policy: Policy, answer: Answer | None) -> Finding
     return replace(found, checks=(*found.checks, *assembly.replay_checks(case)))
 
 
-def question_key(evidence: Evidence, policy: Policy) -> str:
-    """What makes two looks the same: candidate, champion, anchor and the whole policy."""
+def question_key(evidence: Evidence, policy: Policy, content: str) -> str:
+    """What makes two looks the same: candidate, champion, anchor, the whole policy, and what certify asks."""
     models = [evidence.candidate_digest, evidence.champion_digest, evidence.anchor_digest]
-    return digest_json([*models, policy_digest(policy)])
+    return digest_json([*models, policy_digest(policy), content])
 
 
 def policy_digest(policy: Policy) -> str:
@@ -91,32 +96,107 @@ def policy_digest(policy: Policy) -> str:
     return digest_json(policy.model_dump(mode="json"))
 
 
-def _refusal_without_a_look(case: Case, policy: Policy) -> tuple[Outcome, Findings] | None:
-    """What search and replay refuse already is not asked of certify."""
-    findings = shown_findings(case, policy, None)
-    if findings.broken():
-        return "REJECT", findings
-    blocking = {"missing", "unlabelled"}
-    results = {*(check.result for check in findings.checks), *(row.result for row in findings.slices)}
-    if results & blocking:
-        return "HOLD", findings
-    return None
+class _Asked:
+    """One candidate at the gate: what it may be told from, and how the ledger stands before and after."""
+
+    def __init__(
+        self, evidence: Evidence, case: Case, policy: Policy, ledger: Ledger | None, *, num_exposed: int
+    ) -> None:
+        self.evidence, self.case, self.policy, self.ledger = evidence, case, policy, ledger
+        self.num_exposed = num_exposed
+        self.members = SplitMembers.of(case.certify.ids.to_pylist(), evidence.shows)
+        self.before = self._standing()
+
+    def refusal(self) -> tuple[Outcome, Findings] | None:
+        """What search and replay refuse already is not asked of certify, nor what certify is too small to prove."""
+        findings = shown_findings(self.case, self.policy, None)
+        if findings.broken():
+            return "REJECT", findings
+        blocking = {"missing", "unlabelled"}
+        results = {*(check.result for check in findings.checks), *(row.result for row in findings.slices)}
+        level = self.policy.spending.alpha if self.before is None else self.before.next_level
+        if results & blocking or findings.lost() or assembly.missing_critical(self.case, self.policy, level):
+            return "HOLD", findings
+        return None
+
+    def look(self) -> Answer | str:
+        """Ask certify, charged; a string where no look can be had."""
+        case, policy, evidence = self.case, self.policy, self.evidence
+
+        def test(level: float) -> bool:
+            levels = Levels(split="certify", hold=level, broken=policy.spending.alpha)
+            return _examine(case, policy, levels).passed(policy)
+
+        question = Question(
+            key=question_key(evidence, policy, case.content),
+            candidate=evidence.candidate_digest,
+            champion=evidence.champion_digest or "",
+            mode=policy.mode,
+            content=case.content,
+        )
+        if self.ledger is None:
+            return assembly.single_look(question, policy, test)
+        return self.ledger.ask(question, self.members, policy.spending, test)
+
+    def itself(self) -> Decision:
+        """The candidate is the champion: nothing is asked, and of a sealed split nothing is shown."""
+        answer = None
+        if self.policy.mode == "open" and self.ledger is not None and not self.ledger.burns:
+            question = Question(key="", candidate=self.evidence.candidate_digest, champion="", mode="open")
+            answer = assembly.single_look(question, self.policy, lambda _: True)
+        outcome: Outcome = "HOLD" if self.policy.improvement.rule == "improve" else "PROMOTE"
+        findings = shown_findings(self.case, self.policy, answer)
+        told = self.told(outcome, findings, answer, first=reasons.ITSELF)
+        return replace(told, certified=None, promise="", budget=self._budget(None))
+
+    def told(self, outcome: Outcome, findings: Findings, answer: Answer | None = None, *, first: str = "") -> Decision:
+        """The decision; `first` stands in place of the reason that no look was taken."""
+        verdict = (outcome, answer, self._budget(answer))
+        decision = assembly.build(self.evidence, self.case, self.policy, findings=findings, verdict=verdict)
+        told = (first, *decision.reasons[1:]) if first else decision.reasons
+        change = self.before.change if self.before is not None else None
+        return replace(decision, reasons=told, change=change, num_exposed=self.num_exposed)
+
+    def _standing(self) -> Standing | None:
+        if self.ledger is None:
+            return None
+        return self.ledger.standing(self.members, self.policy.spending, self.case.content)
+
+    def _budget(self, answer: Answer | None) -> Budget:
+        plan, standing = self.policy.spending, self._standing()
+        if standing is None:
+            looks: tuple[Look, ...] = (answer.look,) if answer is not None else ()
+            account = Account.opened(plan)
+            next_level, left = (0.0, 0.0) if looks else (account.next_level(), account.left)
+        else:
+            looks, next_level = standing.looks, standing.next_level
+            left = standing.account.left if next_level > 0.0 else 0.0
+        n = num_groups(self.case.certify)
+        limit = self.policy.limit * (1.0 - self.policy.label_noise)
+        return Budget(
+            alpha=plan.alpha,
+            spent=plan.alpha - left,
+            left=left,
+            planned_looks=plan.planned_looks,
+            num_certify=len(self.case.certify),
+            level=answer.look.level if answer is not None else None,
+            look=answer.look.number if answer is not None else None,
+            recorded=answer.recorded if answer is not None else False,
+            looks=looks,
+            next_level=next_level,
+            next_flips=most_flips(n, limit, next_level) if next_level > 0.0 else -1,
+        )
 
 
-def _look(evidence: Evidence, case: Case, policy: Policy, ledger: Ledger | None) -> Answer | str:
-    def test(level: float) -> bool:
-        return _examine(case, policy, Levels(split="certify", hold=level, broken=level)).passed(policy)
-
-    champion = evidence.champion_digest or ""
-    question = Question(
-        key=question_key(evidence, policy),
-        candidate=evidence.candidate_digest,
-        champion=champion,
-        mode=policy.mode,
-    )
+def _without_exposed(evidence: Evidence, ledger: Ledger | None) -> tuple[Evidence, int]:
+    """Leave out of certify what has ever stood in train or search, by id or by what it shows; remember who does now."""
     if ledger is None:
-        return assembly.single_look(question, policy, test)
-    return ledger.ask(question, case.certify.ids.to_pylist(), policy.spending, test)
+        return evidence, 0
+    if evidence.exposed is not None:
+        ledger.expose(evidence.exposed)
+    ids = evidence.certify.new["sample_id"].to_pylist() if "sample_id" in evidence.certify.new.column_names else []
+    out = ledger.recognise([str(name) for name in ids], evidence.shows)
+    return (without(evidence, out), int(out.sum())) if out.any() else (evidence, 0)
 
 
 def _examine(case: Case, policy: Policy, levels: Levels) -> Findings:
@@ -125,7 +205,7 @@ def _examine(case: Case, policy: Policy, levels: Levels) -> Findings:
         raise ValueError(f"no rows of the {levels.split} split")
     if case.is_bootstrap:
         return Findings(checks=(assembly.bootstrap_check(rows, policy, levels),))
-    expected = assembly.slice_values(case.search, policy) if levels.split == "certify" else None
+    expected = assembly.expected_values(case.search, policy) if levels.split == "certify" else None
     findings = checks.examine_rows(rows, policy, levels, expected=expected)
     if policy.anchor_limit is None:
         return findings
@@ -140,24 +220,6 @@ def _outcome(answer: Answer, findings: Findings, policy: Policy) -> Outcome:
     return "REJECT" if policy.mode == "open" and findings.broken() else "HOLD"
 
 
-def _budget(case: Case, policy: Policy, ledger: Ledger | None, answer: Answer | None) -> Budget:
-    plan = policy.spending
-    looks = ledger.looks() if ledger is not None else ((answer.look,) if answer is not None else ())
-    spent = spending.spent(plan, len(looks))
-    if any(look.mode == "open" for look in looks):
-        spent = plan.alpha
-    return Budget(
-        alpha=plan.alpha,
-        spent=spent,
-        left=max(0.0, plan.alpha - spent),
-        planned_looks=plan.planned_looks,
-        num_certify=len(SplitMembers.of(case.certify.ids.to_pylist())),
-        level=answer.look.level if answer is not None else None,
-        recorded=answer.recorded if answer is not None else False,
-        looks=looks,
-    )
-
-
 def _rank(evidence: Evidence, policy: Policy) -> tuple[bool, bool, float, str]:
     case = open_case(evidence, policy)
     findings = shown_findings(case, policy, None)
@@ -165,25 +227,26 @@ def _rank(evidence: Evidence, policy: Policy) -> tuple[bool, bool, float, str]:
     return bool(findings.broken()), not findings.passed(policy), -right, evidence.candidate
 
 
-def _closed(evidence: Evidence, case: Case, policy: Policy, *, ledger: Ledger | None, why: str) -> Decision:
+def _closed(asked: _Asked, *, why: str) -> Decision:
     """No look can be had at this split any more: HOLD, with the size of the fresh split that is needed."""
+    case, policy = asked.case, asked.policy
     findings = shown_findings(case, policy, None)
-    decision = assembly.build(
-        evidence, case, policy, findings=findings, verdict=("HOLD", None, _budget(case, policy, ledger, None))
-    )
-    level = spending.look_level(policy.spending, 1, 0)
+    decision = asked.told("HOLD", findings)
+    level = Account.opened(policy.spending).next_level()
     size = assembly.split_size(case.search, case, policy, findings=findings, level=level)
     needed = f"about {size} labelled samples" if size is not None else "a number that the rates on search do not tell"
-    reason = f"{why}; draw a fresh split of {needed}, which no earlier split held"
-    return replace(decision, reasons=(reason, *decision.reasons[1:-1]), further_samples=size)
+    reason = f"{why}; draw a fresh split of {needed}, which no earlier split held: `detent refresh`"
+    photos = assembly.photos_for(size, asked.evidence)
+    return replace(decision, reasons=(reason, *decision.reasons[1:-1]), further_samples=size, photos_to_label=photos)
 
 
 def _unasked(evidence: Evidence, policy: Policy, ledger: Ledger | None, winner: str) -> Decision:
+    evidence, num_exposed = _without_exposed(evidence, ledger)
     case = open_case(evidence, policy)
     findings = shown_findings(case, policy, None)
     outcome: Outcome = "REJECT" if findings.broken() else "HOLD"
-    decision = assembly.build(
-        evidence, case, policy, findings=findings, verdict=(outcome, None, _budget(case, policy, ledger, None))
+    note = (
+        f"{winner} was asked first and {'promoted' if policy.mode == 'sealed' else 'shown'}, which ends this release: "
+        "certify was not asked about this candidate, and no look was spent on it"
     )
-    note = f"not asked of the certify split: {winner} was asked first and closed this release"
-    return replace(decision, reasons=(note, *decision.reasons[1:]))
+    return _Asked(evidence, case, policy, ledger, num_exposed=num_exposed).told(outcome, findings, first=note)

@@ -1,41 +1,49 @@
-"""The ledger of looks at one certify split: every look is recorded and charged before it is answered.
+"""The ledger of looks at certify splits: every look is recorded and charged before it is answered.
 
-An append-only file of hash-chained JSON lines; a small anchor file beside the split (committed to git) holds
-its head. A deleted, cut or edited ledger does not match its anchor and is refused, and so is a clone that
-brought the anchor and not the ledger. A split is known by its ids: one that shares any id with the current
-one goes on with its budget, only a disjoint one starts afresh. A charge is on disk before the test runs, so a
-kill in between costs the look and gives no answer; the same question asked again is answered from the record.
+Kept in the journal's database, by workload and catalogue (or in a file, for tables of other tools), its head in a
+small anchor file beside the split, in git. A split is known by its samples, by id and by what they show: one that
+shares any with an earlier split goes on with its account, only a disjoint one opens a new one. A charge is durable
+before the test runs, so a kill in between costs the look and gives no answer; the same question about the same
+samples, labels, slices and groups is answered from the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.decisions import Look, Mode
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.decisions import Look, Mode, SplitChange
 from components.core.digests import digest_json
 from components.core.errors import IntegrityError, StateError
-from components.core.files import read_json, storage_errors, write_json
-from components.selection import records, spending
-from components.selection.members import SplitMembers
+from components.selection import accounts
+from components.selection.accounts import Books, SplitAccount
+from components.selection.anchor import read_anchor, write_anchor
+from components.selection.members import SplitMembers, recognised
 from components.selection.policy import SpendingPolicy
+from components.selection.spending import Account
+from components.selection.stores import FileStore, Row, Store, Writer
 
-SCHEMA_VERSION = 1
-_GENESIS = "0" * 64
+_MOST_UNANCHORED = 2  # rows that one kill can leave: a split and its look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One look that somebody asks for: `key` is what makes two questions the same (digests of all that counts)."""
+    """One look that somebody asks for: `key` is what makes two questions the same (digests of all that counts).
+
+    `content` is the digest of the samples' labels, slices and groups; a recorded answer belongs to it.
+    """
 
     key: str
     candidate: str
     champion: str
     mode: Mode
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,197 +54,214 @@ class Answer:
     recorded: bool
 
 
-@dataclass(slots=True)
-class _State:
-    """The ledger as read back: its rows, and what they say about the current split."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the account of a split stands: its looks, what is left, and what the next look would test at.
 
-    head: str = _GENESIS
-    num_rows: int = 0
-    splits: list[dict[str, Any]] = field(default_factory=list)
-    looks: list[dict[str, Any]] = field(default_factory=list)
-    answers: dict[int, bool] = field(default_factory=dict)
+    `refusal` says why no look can be had any more. `change` is what differs from the split last asked.
+    """
+
+    looks: tuple[Look, ...]
+    account: Account
+    next_level: float
+    refusal: str = ""
+    change: SplitChange | None = None
 
 
 class Ledger:
-    """The looks at one split; safe against kill -9 and against two processes at once."""
+    """The looks at the splits of one workload and catalogue, or of one file."""
 
-    def __init__(self, path: Path, anchor: Path) -> None:
-        """`path`: the JSON lines, in DETENT_HOME or data/; `anchor`: the small file beside the split, in git."""
-        self.path = path
+    def __init__(self, store: Store | Path, anchor: Path | None = None, *, burns: bool = True) -> None:
+        """`store`: where rows are kept, a path meaning a file; `anchor`: the small file beside the split, in git.
+
+        `burns`: whether an open look closes the split; without, it is one look like the others.
+        """
+        self.store: Store = FileStore(store) if isinstance(store, Path) else store
         self.anchor = anchor
+        self.burns = burns
+        self._recognised: dict[str, NDArray[np.bool_]] = {}
 
     def ask(
-        self, question: Question, ids: Sequence[str], plan: SpendingPolicy, test: Callable[[float], bool]
+        self,
+        question: Question,
+        members: SplitMembers | Sequence[str],
+        plan: SpendingPolicy,
+        test: Callable[[float], bool],
     ) -> Answer | str:
         """Charge one look and answer `test(level)`; a question asked before gets its recorded answer.
 
         A string says why no look can be had: the budget is used up, or the split is burned. StateError when the
-        spending plan was another or the split holds samples of a closed one; IntegrityError when ledger and
+        spending plan was another or the split holds samples of a retired one; IntegrityError when ledger and
         anchor disagree.
         """
-        with self._locked():
-            state = self._read()
-            self._open_split(state, SplitMembers.of(ids), plan)
-            row = _find(state, question)
-            if row is not None and row["number"] in state.answers:
-                return Answer(look=_look(row, state.answers), recorded=True)
+        asked = _members(members)
+        with self._writing() as (writer, books):
+            account = self._enter(writer, books, asked, plan, question)
+            row = account.find(question.key)
+            if row is not None and row["number"] in account.answers:
+                return Answer(look=account.look(row), recorded=True)
             if row is None:
-                refusal = _refusal(state, plan)
+                refusal = self._refusal(account)
                 if refusal:
                     return refusal
-                row = self._charge(state, question, plan)
-            promoted = bool(test(row["level"]))
-            self._append(state, {"kind": "answer", "number": row["number"], "promoted": promoted})
-            state.answers[row["number"]] = promoted
-            return Answer(look=_look(row, state.answers), recorded=False)
+                row = self._charge(writer, books, account, question)
+        return self._answer(account.number, row, promoted=bool(test(row["level"])))
 
-    def looks(self) -> tuple[Look, ...]:
-        """The looks at the current split so far, in order."""
-        with self._locked():
-            state = self._read()
-        return tuple(_look(row, state.answers) for row in state.looks)
-
-    def next_level(self, plan: SpendingPolicy) -> float:
-        """The level that the next sealed look at the current split would have; 0 when the budget is used up."""
-        looks = self.looks()
-        if any(look.mode == "open" for look in looks):
-            return 0.0
-        return spending.look_level(plan, len(looks) + 1, sum(bool(look.promoted) for look in looks))
-
-    def check(self) -> None:
-        """Raise IntegrityError when the ledger does not match its chain or its anchor."""
-        with self._locked():
-            self._read()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        from filelock import FileLock
-
-        with storage_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path.with_name(self.path.name + ".lock")):
-                yield
-
-    def _open_split(self, state: _State, members: SplitMembers, plan: SpendingPolicy) -> None:
-        if state.splits and members.digest == state.splits[-1]["ids"]:
-            _same_plan(state, plan)
-            return
-        seen = [SplitMembers.unpack(row["members"]) for row in state.splits]
-        shared = [members.num_shared(other) for other in seen]
-        current = max((i for i, row in enumerate(state.splits) if row["fresh"]), default=0)
-        if any(shared[:current]):
-            raise StateError(
-                f"this certify split shares {max(shared[:current])} samples with an earlier split, whose budget is "
-                "closed; draw it from samples that no earlier split held"
-            )
-        fresh = not any(shared[current:])
-        if not fresh:
-            _same_plan(state, plan)
-        dropped = 0 if fresh else len(seen[-1]) - shared[-1]  # for the audit: samples may come, but why would they go?
-        row = {"kind": "split", "ids": members.digest, "num_ids": len(members), "members": members.pack()}
-        self._append(state, row | {"fresh": fresh, "dropped": dropped, "plan": plan.model_dump(mode="json")})
-
-    def _charge(self, state: _State, question: Question, plan: SpendingPolicy) -> dict[str, Any]:
-        number = len(state.looks) + 1
-        level = spending.look_level(plan, number, sum(state.answers.values()))
-        if number == 1 and question.mode == "open":
-            level = plan.alpha  # nothing was asked before and nothing can be asked after
-        row = {"kind": "look", "number": number, "level": level, "key": question.key, "mode": question.mode}
-        row |= {"candidate": question.candidate, "champion": question.champion, "ids": state.splits[-1]["ids"]}
-        self._append(state, row)
-        return row
-
-    def _append(self, state: _State, row: dict[str, Any]) -> None:
-        """Make one row durable, then bring the anchor up to it: a kill in between leaves one row to adopt."""
-        row = row | {"previous": state.head, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        row = row | {"digest": digest_json(row)}
-        records.append(self.path, row)
-        _take(state, row)
-        self._write_anchor(state)
-
-    def _write_anchor(self, state: _State) -> None:
-        ids = state.splits[-1]["ids"] if state.splits else ""
-        anchor = {"schema_version": SCHEMA_VERSION, "rows": state.num_rows, "head": state.head, "certify_ids": ids}
-        write_json(self.anchor, anchor | {"looks": len(state.looks), "promotions": sum(state.answers.values())})
-
-    def _read(self) -> _State:
-        state = _State()
-        anchored = self._read_anchor()
-        self._replay(state, anchored)
-        if state.num_rows < anchored["rows"]:
-            raise IntegrityError(
-                f"{self.path} holds {state.num_rows} rows, its anchor {self.anchor} knows of {anchored['rows']}; "
-                "restore the ledger (it is not a fresh budget), or draw a fresh split with a ledger of its own"
-            )
-        if state.num_rows > anchored["rows"] + 1:
-            raise IntegrityError(
-                f"{self.path} holds {state.num_rows} rows, its anchor {self.anchor} only {anchored['rows']}; "
-                "restore the anchor from git"
-            )
-        if state.num_rows > anchored["rows"]:
-            self._write_anchor(state)
-        return state
-
-    def _read_anchor(self) -> dict[str, Any]:
-        if not self.anchor.exists():
-            return {"rows": 0, "head": _GENESIS}
-        anchored = read_json(self.anchor)
-        if type(anchored.get("rows")) is not int or type(anchored.get("head")) is not str:
-            raise IntegrityError(f"{self.anchor} is no ledger anchor; restore it from git")
-        return anchored
-
-    def _replay(self, state: _State, anchored: dict[str, Any]) -> None:
-        for number, row in enumerate(records.read(self.path), start=1):
-            claimed = row.pop("digest", None)
-            if row.get("previous") != state.head or digest_json(row) != claimed:
-                raise IntegrityError(f"{self.path} line {number} was altered; restore the ledger from its backup")
-            _take(state, row | {"digest": claimed})
-            if state.num_rows == anchored["rows"] and state.head != anchored["head"]:
-                raise IntegrityError(f"{self.path} does not match its anchor {self.anchor}; restore both together")
-
-
-def _take(state: _State, row: dict[str, Any]) -> None:
-    if row["kind"] == "split":
-        if row["fresh"]:
-            state.looks, state.answers = [], {}
-        state.splits.append(row)
-    elif row["kind"] == "look":
-        state.looks.append(row)
-    else:
-        state.answers[row["number"]] = row["promoted"]
-    state.head = row["digest"]
-    state.num_rows += 1
-
-
-def _refusal(state: _State, plan: SpendingPolicy) -> str:
-    if any(row["mode"] == "open" for row in state.looks):
-        return "this certify split was shown in an open look and is burned"
-    if len(state.looks) >= plan.planned_looks:
-        return f"the error budget of this certify split is used up, all {plan.planned_looks} planned looks were taken"
-    return ""
-
-
-def _find(state: _State, question: Question) -> dict[str, Any] | None:
-    """The look that asked the same of the same samples; more samples make another question."""
-    ids = state.splits[-1]["ids"]
-    return next((row for row in state.looks if (row["key"], row["ids"]) == (question.key, ids)), None)
-
-
-def _same_plan(state: _State, plan: SpendingPolicy) -> None:
-    planned = next(row["plan"] for row in reversed(state.splits) if row["fresh"])
-    if planned != plan.model_dump(mode="json"):
-        raise StateError(
-            f"the spending plan of this split was fixed by its first look as {planned}, the policy now says "
-            f"{plan.model_dump(mode='json')}; restore selection.policy.spending or draw a fresh split"
+    def standing(self, members: SplitMembers | Sequence[str], plan: SpendingPolicy, content: str = "") -> Standing:
+        """How the account of this split stands, an untouched one where no look was taken; costs nothing."""
+        asked = _members(members)
+        account = self._read().of(asked)
+        if account is None:
+            opened = Account.opened(plan)
+            return Standing(looks=(), account=opened, next_level=opened.next_level())
+        refusal = self._refusal(account)
+        return Standing(
+            looks=account.looks(),
+            account=account.account,
+            next_level=0.0 if refusal else account.account.next_level(),
+            refusal=refusal,
+            change=account.change(asked, content),
         )
 
+    def looks(self) -> tuple[Look, ...]:
+        """The looks at the split that was asked last, in order."""
+        books = self._read()
+        return books.last().looks() if books.accounts else ()
 
-def _look(row: dict[str, Any], answers: dict[int, bool]) -> Look:
-    return Look(
-        number=row["number"],
-        candidate=row["candidate"],
-        champion=row["champion"],
-        level=row["level"],
-        mode=row["mode"],
-        promoted=answers.get(row["number"]),
-    )
+    def exposed(self) -> SplitMembers:
+        """Every sample that is on record as having stood in train or search, or in a split that was retired."""
+        books = self._read()
+        retired = [account.members for account in books.accounts if account.is_retired]
+        return SplitMembers.union([*books.exposed, *retired])
+
+    def recognise(self, ids: Sequence[str], shows: Mapping[str, bytes]) -> NDArray[np.bool_]:
+        """Which of these samples are on record as exposed, by id or by what they show; worked out once a set."""
+        exposed = self.exposed()
+        key = digest_json([list(ids), exposed.digest, len(exposed.shows)])
+        if key not in self._recognised:
+            self._recognised[key] = recognised(list(ids), shows, exposed)
+        return self._recognised[key]
+
+    def expose(self, members: SplitMembers) -> int:
+        """Remember that these samples stand in train or search; how many of them are new."""
+        with self._writing() as (writer, books):
+            fresh = members.without(SplitMembers.union(books.exposed))
+            if len(fresh) or len(fresh.shows):
+                row = {"kind": "exposed", "num_ids": len(fresh), "members": fresh.pack(), "shows": fresh.pack_shows()}
+                self._append(writer, books, row)
+        return len(fresh)
+
+    def retire(self, members: SplitMembers | Sequence[str], *, reason: str) -> bool:
+        """Close the account of this split for good, on record; False where it is closed already or was never opened."""
+        with self._writing() as (writer, books):
+            account = books.of(_members(members))
+            if account is None or account.is_retired:
+                return False
+            self._append(writer, books, {"kind": "retired", "account": account.number, "reason": reason})
+        return True
+
+    def check(self) -> None:
+        """Raise IntegrityError when the ledger does not match its chain, its anchor, or its own plan."""
+        self._read().check_levels()
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Writer, Books]]:
+        """Rows added inside are durable first, then anchored: a kill in between leaves a few for the next to adopt."""
+        with self.store.writing() as writer:
+            self._check_anchor(writer.rows)
+            books = accounts.read_books(writer.rows)
+            yield writer, books
+            if not self.store.witnessed:  # under the lock, since nothing else knows the last row
+                self._write_anchor(books)
+        if self.store.witnessed:
+            self._write_anchor(books)
+
+    def _read(self) -> Books:
+        rows = self.store.read()
+        self._check_anchor(rows)
+        return accounts.read_books(rows)
+
+    def _enter(
+        self, writer: Writer, books: Books, asked: SplitMembers, plan: SpendingPolicy, question: Question
+    ) -> SplitAccount:
+        """The account of the split, opened if need be, and a row that says which samples it holds now."""
+        account = books.of(asked)
+        if account is not None and account.is_retired:
+            raise StateError(
+                "this certify split was retired, its samples certify nothing any more; run `detent run validation`, "
+                "which deals the new one"
+            )
+        if account is not None:
+            account.check_plan(plan)
+            same = account.last_ids == asked.digest and account.last_content == question.content
+            if same and account is books.last():
+                return account
+        change = account.change(asked, question.content) if account is not None else SplitChange()
+        row: dict[str, Any] = {"kind": "split", "ids": asked.digest, "num_ids": len(asked), "members": asked.pack()}
+        row |= {"shows": asked.pack_shows(), "content": question.content}
+        row |= {"fresh": account is None, "dropped": change.removed if change is not None else 0}
+        row |= {"account": account.number if account is not None else len(books.accounts) + 1}
+        self._append(writer, books, row | {"plan": (account.plan if account else plan).model_dump(mode="json")})
+        return books.last()
+
+    def _charge(self, writer: Writer, books: Books, account: SplitAccount, question: Question) -> Row:
+        number = len(account.rows) + 1
+        level = account.account.next_level()
+        if number == 1 and question.mode == "open" and self.burns:
+            level = account.plan.alpha  # nothing was asked before and nothing can be asked after
+        row = {"kind": "look", "account": account.number, "number": number, "level": level, "key": question.key}
+        row |= {"mode": question.mode, "candidate": question.candidate, "champion": question.champion}
+        return self._append(writer, books, row | {"ids": account.last_ids, "content": question.content})
+
+    def _answer(self, number: int, row: Row, *, promoted: bool) -> Answer:
+        with self._writing() as (writer, books):
+            account = books.accounts[number - 1]
+            if row["number"] in account.answers:  # another process answered the same question meanwhile
+                return Answer(look=account.look(row), recorded=True)
+            answer = {"kind": "answer", "account": number, "number": row["number"], "promoted": promoted}
+            self._append(writer, books, answer)
+        return Answer(look=account.look(row), recorded=False)
+
+    def _refusal(self, account: SplitAccount) -> str:
+        if self.burns and any(row["mode"] == "open" for row in account.rows):
+            return "this certify split was shown in an open look and is burned"
+        if account.account.next_level() <= 0.0:
+            taken = f"all {account.plan.planned_looks} planned looks were taken"
+            return f"the error budget of this certify split is used up, {taken}"
+        return ""
+
+    def _append(self, writer: Writer, books: Books, row: Mapping[str, Any]) -> Row:
+        sealed = writer.append(row)
+        books.take(sealed)
+        return sealed
+
+    def _write_anchor(self, books: Books) -> None:
+        if self.anchor is None or read_anchor(self.anchor, self.store.key).head == books.head:
+            return
+        last = books.last() if books.accounts else None
+        told = {"rows": books.num_rows, "head": books.head, "certify_ids": last.last_ids if last else ""}
+        told |= {"looks": len(last.rows) if last else 0, "promotions": sum(last.answers.values()) if last else 0}
+        write_anchor(self.anchor, self.store.key, told)
+
+    def _check_anchor(self, rows: Sequence[Row]) -> None:
+        """IntegrityError where the anchor and the rows cannot both be right; it may lag behind."""
+        if self.anchor is None:
+            return
+        anchored = read_anchor(self.anchor, self.store.key)
+        known, name = anchored.rows, self.store.name
+        if len(rows) < known:
+            raise IntegrityError(
+                f"{name} holds {len(rows)} rows, its anchor {self.anchor} knows of {known}; restore the ledger (it is "
+                "not a fresh budget) or, where a team shares one, name its database (DETENT_JOURNAL_URL)"
+            )
+        if not self.store.witnessed and len(rows) > known + _MOST_UNANCHORED:
+            raise IntegrityError(
+                f"{name} holds {len(rows)} rows, its anchor {self.anchor} only {known}; restore the anchor from git"
+            )
+        head = rows[known - 1] if known else {"digest": anchored.head}
+        if anchored.head != (head.get("was", head["digest"]) if anchored.was_file else head["digest"]):
+            raise IntegrityError(f"{name} does not match its anchor {self.anchor}; restore both together")
+
+
+def _members(members: SplitMembers | Sequence[str]) -> SplitMembers:
+    return members if isinstance(members, SplitMembers) else SplitMembers.of(members)

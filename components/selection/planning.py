@@ -26,6 +26,7 @@ from components.selection.samples import GroupedSample, Sample, counts_under, ef
 from components.selection.slicing import POOLED, UNLABELLED
 
 _DRAWS, _SEED = 2000, 0
+_MOST_SLICES = 200  # the least proven ones; of thousands the others hardly matter
 _OTHER = 1 << 30
 _EVEN = 20.0  # gains taken to be seen before, at the rate of losses: most candidates are about as accurate
 _TOWARDS_ALL = 10.0  # what the rate of all weighs for a slice, in samples
@@ -97,10 +98,11 @@ class Plan:
         lost = int(flips.discordant(sample.tally.total)[1])
         if accuracy is not None and policy.denominator == "all" and lost == counts.negative_flips:
             flipped = replace(accuracy.lost, limit=flipped.limit)
-        rows = [row for row in findings.slices if row.value not in (POOLED, UNLABELLED)]
+        named = [row for row in findings.slices if not row.value.startswith(POOLED) and row.value != UNLABELLED]
+        rows = sorted(named, key=lambda row: -(row.upper or 0.0))[:_MOST_SLICES]
         claims = [flipped, *(_of_slice(row, policy, drawn, counts.negative_flips / max(n_counted, 1)) for row in rows)]
         claims += [
-            drawn.claim(round(check.rate * check.n), check.n, check.limit)
+            drawn.claim(round(check.rate * check.n), check.n, check.limit)  # n may count groups, count never does
             for check in findings.checks
             if check.name in ("flips against the anchor", "abstentions") and check.n and check.rate is not None
         ]

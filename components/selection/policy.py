@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.params import Section
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+GROUPINGS = ("auto", "none", "group")  # words for `groups` that are no slice column
 
 
 class SlicePolicy(Section):
@@ -21,9 +22,19 @@ class SlicePolicy(Section):
     columns: tuple[str, ...] | None = None  # None: every s_* column of the verdict tables
     pairs: tuple[tuple[str, str], ...] = ()  # columns to cross, e.g. [[s_class, s_light]]
     limit: Share = 0.10  # looser than the overall limit, since slices hold fewer samples
-    limits: dict[str, Share] = Field(default_factory=dict)  # a limit of its own for a column
-    min_n: Annotated[int, Field(ge=1)] = 100  # a smaller slice is not enough evidence
-    too_small: Literal["pool", "hold"] = "pool"  # pool: tested together, per column; hold: no promotion
+    limits: dict[str, Share | dict[str, Share]] = Field(default_factory=dict)  # a column's own, or each value's
+    min_n: Annotated[int, Field(ge=1)] = 100  # a smaller slice is no claim of its own
+    too_small: Literal["pool", "hold"] = "pool"  # pool: tested together, per column and limit; hold: no promotion
+    critical: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # values to be proven alone, whatever their size
+
+    def limit_of(self, column: str, value: str) -> float:
+        """The limit of one slice: its value's, else its column's, else that of all."""
+        own = self.limits.get(column, self.limit)
+        return own.get(value, self.limit) if isinstance(own, dict) else own
+
+    def is_critical(self, column: str, value: str) -> bool:
+        """Whether a promotion needs this slice proven by itself."""
+        return value in self.critical.get(column, ())
 
 
 class ImprovementPolicy(Section):
@@ -76,16 +87,22 @@ class Policy(Section):
     severity: SeverityPolicy = SeverityPolicy()
     spending: SpendingPolicy = SpendingPolicy()
     anchor_limit: Share | None = None  # flips against the pinned anchor, cumulative over releases; None: no anchor
-    groups: str | None = None  # s_* column of things photographed together, e.g. s_group; None: independent samples
+    groups: str = "auto"  # auto: the tables' `group` where any holds two samples; none: independent; or an s_* column
     label_noise: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0  # share of labels that may be wrong; tightens the limits
     noise_floor: Share | None = None  # stated reseed flip rate, used when none was measured
     bootstrap_accuracy: Share = 0.5  # first release, no champion yet: accuracy proven to be at least this
     min_power: Share = 0.8  # chance of promotion that "further samples" aims at
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _null_is_auto(cls, value: object) -> object:
+        return "auto" if value is None else value
+
     @model_validator(mode="after")
     def _slices_are_slice_columns(self) -> Self:
         named = [*(self.slices.columns or ()), *self.slices.limits, *(c for pair in self.slices.pairs for c in pair)]
-        strange = [name for name in [*named, *([self.groups] if self.groups else [])] if not name.startswith("s_")]
+        named += [*self.slices.critical, *([] if self.groups in GROUPINGS else [self.groups])]
+        strange = [name for name in named if not name.startswith("s_")]
         crossed = [name for name in self.slices.limits if " x " in name]
         strange = [name for name in strange if name not in crossed]
         if strange:

@@ -14,13 +14,12 @@ from markupsafe import Markup
 
 from components.core.decisions import Decision, SliceCheck
 from components.core.files import write_text
-from components.selection import charts, gallery
+from components.selection import charts, gallery, words
 from components.selection.charts import Point, Series
 from components.selection.flips import Rows
 
 MAX_SLICES = 200
 _TEMPLATE = "report.html.j2"
-_ORDER = ("broken", "undecided", "unlabelled", "missing", "holds", "too small")
 
 
 def write_report(
@@ -63,13 +62,16 @@ def render(
         slices=slices[:MAX_SLICES],
         num_slices=len(slices),
         bar=_bar,
+        words=words,
         frontier=_frontier(decision, peers),
         histograms=_histograms(rows),
     )
 
 
-def _slice_order(row: SliceCheck) -> tuple[int, float, str, str]:
-    return _ORDER.index(row.result), -(row.upper if row.upper is not None else 0.0), row.column, row.value
+def _slice_order(row: SliceCheck) -> tuple[bool, float, float, str, str]:
+    """The strongest evidence of harm first, whatever the size; where there is none, how far the rate could reach."""
+    p_over = round(row.p_over, 6) if row.p_over is not None else 1.0  # a decision of the first schema has none
+    return row.result != "broken", p_over, -(row.upper or 0.0) / row.limit, row.column, row.value
 
 
 def _bar(rate: float | None, lower: float | None, upper: float | None, limit: float | None, result: str) -> Markup:

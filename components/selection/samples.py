@@ -109,18 +109,15 @@ class IndependentSample:
 class GroupedSample:
     """Samples that come in groups (one product, one hand, one day); groups are independent, their members not."""
 
-    def __init__(self, rows: Rows, tally: Tally, policy: Policy, groups: pa.DictionaryArray | None = None) -> None:
-        """`groups`: one value a row, else the column that the policy names; DataError where a sample has none."""
+    def __init__(self, rows: Rows, tally: Tally, policy: Policy, groups: pa.DictionaryArray) -> None:
+        """`groups`: one value a row; DataError where a sample has none."""
         self.tally = tally
         self._rows = rows
         self._policy = policy
-        column = groups if groups is not None else rows.slices.get(policy.groups or "")
-        if column is None:
-            raise DataError(f"group column '{policy.groups}' is not in the verdict tables, found {sorted(rows.slices)}")
-        if column.null_count:
-            named = "group column" if groups is not None else f"group column '{policy.groups}'"
-            raise DataError(f"{column.null_count} samples have no value in the {named}; give every sample a group")
-        self._codes = column.indices.to_numpy().astype(np.int64)
+        self._slice_codes: dict[str, tuple[dict[str | None, int], NDArray[np.int64]]] = {}
+        if groups.null_count:
+            raise DataError(f"{groups.null_count} samples have no group; give every sample one")
+        self._codes = groups.indices.to_numpy().astype(np.int64)
 
     @cached_property
     def _negative(self) -> NDArray[np.bool_]:
@@ -187,11 +184,14 @@ class GroupedSample:
         return everything if self._policy.denominator == "all" else np.asarray(self._rows.old == 1, dtype=bool)
 
     def _in_slice(self, column: str, indices: NDArray[np.intp]) -> NDArray[np.bool_]:
-        values = set(np.asarray(self.tally.columns[column].values, dtype=object)[indices])
-        source = self._column(column)
-        names = np.asarray([*source.dictionary.to_pylist(), None], dtype=object)
-        wanted = np.fromiter((name in values for name in names), bool, len(names))
-        return np.asarray(wanted[source.indices.fill_null(len(names) - 1).to_numpy()], dtype=bool)
+        if column not in self._slice_codes:
+            source = self._column(column)
+            names = [*source.dictionary.to_pylist(), None]
+            codes = source.indices.fill_null(len(names) - 1).to_numpy().astype(np.int64)
+            self._slice_codes[column] = {name: index for index, name in enumerate(names)}, codes
+        places, codes = self._slice_codes[column]
+        values = self.tally.columns[column].values
+        return np.isin(codes, [places[values[index]] for index in indices.tolist() if values[index] in places])
 
     def _column(self, column: str) -> pa.DictionaryArray:
         if column in self._rows.slices:

@@ -73,9 +73,9 @@ def check(rows: Rows, policy: Policy, *, hold: float, broken: float, split: str)
 def _weighted_rate(rows: Rows, policy: Policy, most: float) -> Rate:
     weights: NDArray[np.float64] = np.zeros(len(rows))
     weights[_negative(rows, policy)] = [_weight(name, policy) / most for name in _confusions(rows, policy)]
-    if policy.groups is None:
+    if rows.groups is None:
         return GroupMeans(weights)
-    return GroupedSample(rows, flips.tally(rows, []), policy).weighted_rate(weights)
+    return GroupedSample(rows, flips.tally(rows, []), policy, rows.groups).weighted_rate(weights)
 
 
 def _negative(rows: Rows, policy: Policy) -> NDArray[np.intp]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from components.selection import flips
 from components.selection.checks import Findings, examine_rows
 from components.selection.claims import Levels
+from components.selection.groups import with_groups
 from components.selection.policy import Policy
 from components.selection.slicing import POOLED, UNLABELLED, holm
 
@@ -15,7 +16,7 @@ NONE = {"rule": "none"}
 
 
 def findings(pair, policy: Policy, **options: object) -> Findings:
-    rows = flips.join(pair.old, pair.new, name="t")
+    rows = with_groups(flips.join(pair.old, pair.new, name="t"), policy, name="t")
     return examine_rows(rows, policy, LEVELS, **options)
 
 

@@ -118,7 +118,7 @@ def test_groups_are_named_and_what_they_cost_is_told(make_evidence, make_pair, l
     assert (decision.outcome, decision.certified) == ("HOLD", False)
     assert decision.grouping is not None and decision.grouping.num_groups == 250
     assert decision.grouping.upper_of_groups > decision.grouping.upper_if_independent
-    assert decision.grouping.estimand.startswith("mean over s_group")
+    assert decision.grouping.estimand.startswith("mean over group")
     assert decision.further_samples is not None
 
 

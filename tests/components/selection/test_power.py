@@ -85,7 +85,7 @@ def test_accuracy_and_slices_are_planned_for_together_with_the_flips() -> None:
 
 def test_a_slice_counts_from_where_it_is_large_enough_to_be_tested() -> None:
     policy = Policy(limit=0.05, improvement={"rule": "none"}, slices={"limit": 0.05, "min_n": 100})
-    sample, findings = shown(2000, 24, 24, policy, ((20, 8), (1980, 16)))
+    sample, findings = shown(2000, 24, 24, policy, ((20, 3), (1980, 21)))
     assert {row.result for row in findings.slices if row.value == "0"} == {"too small"}
     size = split_size(sample, findings, policy, 0.01)
     assert size is not None and size * 20 / 2000 < 100

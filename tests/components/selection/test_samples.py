@@ -79,7 +79,7 @@ def test_only_those_once_right_are_drawn_where_the_policy_counts_them_alone() ->
 
 def test_a_sample_without_a_group_is_refused() -> None:
     rows = rows_of([1, 1], [1, 1])
-    with pytest.raises(DataError, match="1 samples have no value in the group column"):
+    with pytest.raises(DataError, match="1 samples have no group"):
         GroupedSample(rows, flips.tally(rows, []), POLICY, pa.array(["a", None]).dictionary_encode())
 
 
