@@ -18,7 +18,7 @@ from components.promotion.chain import Chain, Fault
 from components.promotion.desk import check_reason
 from components.promotion.journal import Journal
 from components.promotion.proposals import Proposal, pending_proposals
-from components.promotion.rows import Champion, Entry, Row
+from components.promotion.rows import LOOK_KINDS, Champion, Entry, Row
 from components.promotion.stores import JOURNAL
 
 _BATCH_ROWS = 5_000
@@ -60,10 +60,13 @@ def history(
 ) -> list[Row]:
     """The rows of the journal in order, of one workload, catalogue, target or kind if named.
 
-    `target` "" names the rows of the main champions. `limit` keeps the last rows.
+    `target` "" names the rows of the main champions, `limit` keeps the last rows. Looks at certify are many and tell
+    of no champion: they are left out unless their kind is named.
     """
     given = {"workload": workload, "catalog": catalog, "target": target, "kind": kind}
     where = [JOURNAL.c[name] == value for name, value in given.items() if value is not None]
+    if kind is None:
+        where.append(JOURNAL.c.kind.not_in(LOOK_KINDS))
     with journal.reading() as ledger:
         return ledger.rows(*where) if limit is None else ledger.last_rows(*where, limit=limit)
 

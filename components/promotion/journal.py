@@ -20,7 +20,17 @@ from sqlalchemy.engine import Connection, Engine
 
 from components.core.errors import ConflictError, IntegrityError
 from components.promotion.anchors import Anchor, Anchored, FileAnchor, Head
-from components.promotion.rows import CLOSING_KINDS, ROW_COLUMNS, Champion, ChampionKey, Entry, Row, canonical, seal
+from components.promotion.rows import (
+    CLOSING_KINDS,
+    LOOK_KINDS,
+    ROW_COLUMNS,
+    Champion,
+    ChampionKey,
+    Entry,
+    Row,
+    canonical,
+    seal,
+)
 from components.promotion.stores import JOURNAL, lock_writes, open_engine, store_errors
 
 ANCHOR_FILE = "journal.head.json"
@@ -175,7 +185,7 @@ class Ledger:
         """The numbers of the proposals that nothing has closed yet, in order."""
         closed = sa.select(JOURNAL.c.proposal).where(JOURNAL.c.kind.in_(CLOSING_KINDS), JOURNAL.c.proposal.is_not(None))
         where = [JOURNAL.c.kind == "proposed", JOURNAL.c.proposal.not_in(closed)]
-        query = sa.select(JOURNAL.c.sequence).where(*where).order_by(JOURNAL.c.sequence)
+        query = sa.select(JOURNAL.c.proposal).where(*where).order_by(JOURNAL.c.sequence)
         return [int(number) for number in self._connection.scalars(query)]
 
     def row(self, sequence: int) -> Row:
@@ -231,12 +241,17 @@ class Transaction(Ledger):
             "signed_by": signer.name if signer else None,
         }
         if entry.kind == "proposed":
-            columns["proposal"] = columns["sequence"]
+            columns["proposal"] = self._next_proposal()
         digest = seal(columns)
         row = Row(**columns, digest=digest, signature=signer.sign(digest) if signer else None)
         self._connection.execute(JOURNAL.insert(), row.columns())
         self.added.append(row)
         return row
+
+    def _next_proposal(self) -> int:
+        """The number of the next proposal: that of its row, the rows of looks not counted."""
+        query = sa.select(sa.func.count()).where(JOURNAL.c.kind.not_in(LOOK_KINDS))
+        return int(self._connection.scalar(query) or 0) + 1
 
 
 def _utc_now() -> datetime:

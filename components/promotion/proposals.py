@@ -63,7 +63,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A proposal as the journal tells it; `number` is the number of its row."""
+    """A proposal as the journal tells it; `number` is that of its row, the rows of looks not counted."""
 
     number: int
     candidate: Candidate
@@ -288,8 +288,8 @@ def _append_proposal(
     )
     if policy.auto:
         reason = f"policy {policy.name!r} approves what the gate promotes, proposed by {actor.name}"
-        transaction.append(_entry("approved", load_proposal(transaction, row.sequence), policy.actor, reason))
-    return row.sequence
+        transaction.append(_entry("approved", load_proposal(transaction, row.proposal or 0), policy.actor, reason))
+    return row.proposal or 0
 
 
 def _check_approver(proposal: Proposal, actor: Actor) -> None:

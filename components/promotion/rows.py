@@ -11,11 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from components.core.digests import digest_json
 
-Kind = Literal["proposed", "approved", "rejected", "expired", "voided", "promoted", "rolled_back", "anchored"]
+LookKind = Literal["split", "look", "answer", "exposed", "retired"]
+Kind = (
+    Literal["proposed", "approved", "rejected", "expired", "voided", "promoted", "rolled_back", "anchored"] | LookKind
+)
+LOOK_KINDS: tuple[LookKind, ...] = get_args(LookKind)
 CHAMPION_KINDS: tuple[Kind, ...] = ("promoted", "rolled_back")
 CLOSING_KINDS: tuple[Kind, ...] = ("rejected", "expired", "voided", "promoted")
 GENESIS = "0" * 64

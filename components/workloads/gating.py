@@ -23,15 +23,16 @@ from components.models.identity import model_digest
 from components.selection.assembly import rows_for
 from components.selection.evidence import Evidence, Pair
 from components.selection.gate import decide, decide_all, policy_digest
-from components.selection.ledger import Ledger
 from components.selection.marks import read_marks
 from components.selection.report import write_report
-from components.workloads.judging import judge
+from components.workloads.judging import Edges, factor_edges, judge
+from components.workloads.looks import open_ledger, read_membership
 from components.workloads.params import Params
 from components.workloads.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json
 from components.workloads.targets import (
     ask_against_own,
     ask_finalists,
+    num_searched,
     read_record,
     serve_targets,
     stem_of,
@@ -58,6 +59,7 @@ class _Bench:
     anchor: LoadedModel | None
     reseed: LoadedModel | None
     candidates: dict[str, LoadedModel]
+    edges: Edges
 
 
 def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Path) -> StageReport:
@@ -68,14 +70,15 @@ def gate(workspace: Workspace, params: Params, *, champion: Path | None, out: Pa
     tables = _search_verdicts(bench, out)
     fresh = [name for name, model in bench.candidates.items() if not _is_champion(model, bench)]
     evidences = {name: _evidence(name, bench, tables, workspace, params) for name in fresh}
-    policy, ledger = params.selection.policy, Ledger(workspace.ledger, workspace.ledger_anchor)
-    decisions = dict(zip(fresh, decide_all([*evidences.values()], policy, ledger=ledger), strict=True))
-    winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
+    policy = params.selection.policy
     record = read_record(workspace.stage("training"))
     finalists = {told.get("candidate") for name, told in record["targets"].items() if name not in bench.own}
-    decisions = ask_finalists([*evidences.values()], decisions, policy, ledger=ledger, finalists=finalists)
     rivals = _against_own(bench, tables, record, workspace=workspace, params=params)
-    decisions |= ask_against_own(rivals, policy, ledger=ledger)
+    with open_ledger(workspace, params) as ledger:
+        decisions = dict(zip(fresh, decide_all([*evidences.values()], policy, ledger=ledger), strict=True))
+        winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
+        decisions = ask_finalists([*evidences.values()], decisions, policy, ledger=ledger, finalists=finalists)
+        decisions |= ask_against_own(rivals, policy, ledger=ledger)
     evidences |= {stem_of(evidence.candidate, target): evidence for target, evidence in rivals.items()}
     images = _image_reader(bench.search)
     for name, decision in decisions.items():
@@ -102,13 +105,15 @@ def gate_pair(workspace: Workspace, params: Params, *, old: Path, new: Path, out
         anchor=_load_anchor(workspace),
         reseed=None,
         candidates={"new": load_model(new)},
+        edges=factor_edges(photos / "train"),
     )
     if not manifest.count(bench.certify):
         raise DataError("there are no labelled photos to compare on; run a release with --photos first")
     tables = _search_verdicts(bench, out)
     evidence = _evidence("new", bench, tables, workspace, params)
     policy = params.selection.policy
-    decision = decide(evidence, policy, ledger=Ledger(workspace.ledger, workspace.ledger_anchor))
+    with open_ledger(workspace, params) as ledger:
+        decision = decide(evidence, policy, ledger=ledger)
     write_text(out / "decision.json", decision.to_json())
     rows = rows_for(decision, evidence, policy)
     write_report(out / "report.html", decision, rows=rows, images=_image_reader(bench.search))
@@ -129,6 +134,7 @@ def _open_bench(workspace: Workspace, params: Params, champion: Path | None) -> 
         anchor=_load_anchor(workspace),
         reseed=models.pop(RESEED, None),
         candidates=models,
+        edges=factor_edges(photos / "train"),
     )
 
 
@@ -149,10 +155,15 @@ def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
         models["champion"] = bench.champion
     if bench.reseed is not None:
         models[RESEED] = bench.reseed
-    tables = {name: judge(model, bench.search, cache=bench.cache) for name, model in models.items()}
+    tables = {name: _verdicts(model, bench.search, bench) for name, model in models.items()}
     for name, table in tables.items():
         verdicts.write(out / "verdicts" / f"search-{name}.parquet", table)
     return tables
+
+
+def _verdicts(model: LoadedModel, folder: Path, bench: _Bench) -> pa.Table:
+    """Verdicts with factors cut where the train split has its quarters."""
+    return judge(model, folder, cache=bench.cache, edges=bench.edges)
 
 
 def _is_champion(model: LoadedModel, bench: _Bench) -> bool:
@@ -176,6 +187,7 @@ def _image_reader(folder: Path) -> Callable[[str], bytes | None]:
 
 def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: Workspace, params: Params) -> Evidence:
     candidate, anchor = bench.candidates[name], bench.anchor
+    membership = read_membership(workspace)
     return Evidence(
         candidate=name,
         candidate_digest=candidate.digest,
@@ -185,9 +197,13 @@ def _evidence(name: str, bench: _Bench, tables: dict[str, pa.Table], workspace: 
         replay=_pair(bench, candidate, bench.replay) if manifest.count(bench.replay) else None,
         wrong_labels=read_marks(workspace.marks),
         anchor_digest=anchor.digest if anchor is not None else None,
-        anchor_certify=judge(anchor, bench.certify, cache=bench.cache) if anchor is not None else None,
-        anchor_search=judge(anchor, bench.search, cache=bench.cache) if anchor is not None else None,
+        anchor_certify=_verdicts(anchor, bench.certify, bench) if anchor is not None else None,
+        anchor_search=_verdicts(anchor, bench.search, bench) if anchor is not None else None,
         reseeds=(tables[RESEED],) if RESEED in tables else (),
+        shows=membership.shows,
+        exposed=membership.exposed,
+        certify_share=params.validation.shares.certify,
+        num_tried=max(len(bench.candidates), num_searched(workspace.stage("training"))),
         digests={
             "candidate": candidate.digest,
             "champion": bench.champion.digest if bench.champion is not None else "",
@@ -218,8 +234,8 @@ def _load_anchor(workspace: Workspace) -> LoadedModel | None:
 
 
 def _pair(bench: _Bench, candidate: LoadedModel, folder: Path) -> Pair:
-    old = judge(bench.champion, folder, cache=bench.cache) if bench.champion is not None else None
-    return Pair(old=old, new=judge(candidate, folder, cache=bench.cache))
+    old = _verdicts(bench.champion, folder, bench) if bench.champion is not None else None
+    return Pair(old=old, new=_verdicts(candidate, folder, bench))
 
 
 def _peers(name: str, decisions: Mapping[str, Decision]) -> list[Decision]:
@@ -248,7 +264,10 @@ def _report(decisions: dict[str, Decision], winner: str | None, targets: StageRe
 
 def _without_photos(bench: _Bench, out: Path) -> StageReport:
     """No labelled photos, nothing to certify on: every candidate is on hold."""
-    reason = "there are no labelled photos to certify on: give --photos; synthetic images prove nothing about customers"
+    reason = (
+        "there are no labelled photos to certify on: give --photos, or `detent refresh` where the split was retired or "
+        "shown; synthetic images prove nothing about customers"
+    )
     for name in bench.candidates:
         decision = Decision(
             outcome="HOLD", candidate=name, mode="sealed", certified=None, reasons=(reason,), shown_split="none"

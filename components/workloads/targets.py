@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from components.core.decisions import Decision
 from components.core.files import read_json, write_json
 from components.core.stages import StageReport
@@ -64,6 +66,12 @@ def read_record(training: Path) -> dict[str, Any]:
     """What `write_record` kept; nothing where there was no family."""
     path = training / FAMILY / RECORD
     return read_json(path) if path.is_file() else {"targets": {}, "costs": {}}
+
+
+def num_searched(training: Path) -> int:
+    """How many settings of a family's members the search split was asked about; 0 where there was no family."""
+    path = training / FAMILY / "members.parquet"
+    return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
 
 
 def stem_of(candidate: str, target: str) -> str:
