@@ -109,11 +109,12 @@ def status() -> Answer:
 @click.argument("new")
 @click.option("--ledger", type=click.Path(dir_okay=False), help="Record and charge the look in this ledger.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for decision.json and report.html.")
-def compare(old: str, new: str, ledger: str | None, out: str | None) -> Answer:
+@click.option("--yes", is_flag=True, help="Spend a look at the workspace's certify split without being asked.")
+def compare(old: str, new: str, ledger: str | None, out: str | None, yes: bool) -> Answer:
     """Gate two verdict tables (Parquet or CSV of any tool) or two model versions."""
     from flows.comparison import compare_models
 
-    return compare_models(old, new, ledger=ledger, out=out)
+    return compare_models(old, new, ledger=ledger, out=out, confirm=None if yes else _ask)
 
 
 @detent.command()
@@ -197,11 +198,12 @@ def replay(samples: tuple[str, ...], label: str | None, reason: str, burned: boo
     help="What the old split becomes: trained on, or left out.",
 )
 @click.option("--photos", help="All photos, with new ones that no run has dealt out. Folder, CSV, COCO file or s3://.")
-def refresh(reason: str, to: Literal["train", "replay"], photos: str | None) -> Answer:
+@click.option("--if-worn", is_flag=True, help="Only if the next look would seldom promote even a good candidate.")
+def refresh(reason: str, to: Literal["train", "replay"], photos: str | None, if_worn: bool) -> Answer:
     """Retire the certify split, and make a new one of photos that no split has held."""
     from flows.refresh import refresh_split
 
-    return refresh_split(reason=reason, to=to, photos=photos)
+    return refresh_split(reason=reason, to=to, photos=photos, if_worn=if_worn)
 
 
 @detent.command()
@@ -255,7 +257,7 @@ def revoke(digest: str) -> Answer:
 @detent.command()
 @answering
 @click.option("--limit", type=int, default=50, show_default=True, help="The last rows to show.")
-@click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...")
+@click.option("--kind", help="Only rows of this kind: proposed, approved, promoted, ...; look, answer, split.")
 @click.option("--target", help="Only rows of this target.")
 def history(limit: int, kind: str | None, target: str | None) -> Answer:
     """The journal: who let which model through, when and why."""
@@ -304,6 +306,12 @@ def doctor() -> Answer:
     from flows.doctor import examine
 
     return examine()
+
+
+def _ask(price: str) -> bool:
+    """Tell a price and ask; where nobody can answer, the answer is no."""
+    click.echo(price, err=True)
+    return sys.stdin.isatty() and click.confirm("spend it?", err=True)
 
 
 def main() -> None:

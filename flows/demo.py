@@ -43,7 +43,7 @@ PARAMS: dict[str, Any] = {
             "slices": {"columns": ["s_class"], "limit": 0.3, "min_n": 50},
             "improvement": {"rule": "improve"},
             "bootstrap_accuracy": 0.3,
-            "spending": {"first": 0.2, "planned_looks": 4},
+            "spending": {"planned_looks": 4},
         }
     },
     "approval": {"name": "demo", "auto": True},

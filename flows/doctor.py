@@ -46,7 +46,7 @@ def examine() -> Answer:
     settings = Settings()
     findings = [_python(), *map(_package, REQUIRED), _home(settings), _disk(settings), _git(), _accelerator()]
     findings += [_store("journal", lambda: _open_journal(settings)), *_optional_packages()]
-    findings += [_renderer(), _prefect_server()]
+    findings += [_renderer(), _prefect_server(), *_anchor(settings)]
     bad = [finding for finding in findings if finding.verdict in ("missing", "broken")]
     rows = [(finding.name, finding.verdict, finding.found, finding.remedy) for finding in findings]
     return Answer(
@@ -136,6 +136,20 @@ def _open_journal(settings: Settings) -> str:
 
     Journal.open(settings.journal_address, home=settings.home.resolve())
     return settings.journal_address.split("://")[0]
+
+
+def _anchor(settings: Settings) -> list[Finding]:
+    """Whether the witness of the looks at certify is safe in git; nothing to say outside a workspace."""
+    from components.core.workspace import Workspace
+    from flows.budget import anchor_warning
+
+    workspace = Workspace.from_settings(settings)
+    if not workspace.ledger_anchor.is_file():
+        return []
+    warning = anchor_warning(workspace)
+    if warning is None:
+        return [Finding(name="ledger anchor", verdict="ok", found="committed")]
+    return [Finding(name="ledger anchor", verdict="optional", found="not committed", remedy=warning)]
 
 
 def _store(name: str, connect: Callable[[], str]) -> Finding:

@@ -26,6 +26,8 @@ from components.validation.placement import (
     write_placement,
 )
 from components.validation.retirement import Retirement
+from components.workloads.looks import open_ledger
+from components.workloads.params import load_params
 from flows.versions import Graph
 
 log = logging.getLogger(__name__)
@@ -104,7 +106,10 @@ def finish_refresh(workspace: Workspace, graph: Graph) -> Mapping[str, Any] | No
 
 def record_retirement(workspace: Workspace, plan: Mapping[str, Any]) -> None:
     """Put on record that a certify split is retired, before the memory says so; the same plan may come twice."""
-    log.info("%s: %d photos leave certify for %s", workspace.root.name, len(plan["retired"]), plan["to"])
+    with open_ledger(workspace, load_params(workspace)) as ledger:
+        told = ledger.retire(plan["retired"], reason=f"{plan['who']}: {plan['reason']}")
+    where = "its account is closed" if told else "no look was ever taken at it"
+    log.info("%d photos leave certify for %s; %s", len(plan["retired"]), plan["to"], where)
 
 
 def _pending(workspace: Workspace) -> Path:

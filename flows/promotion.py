@@ -14,7 +14,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from components.core.errors import UnavailableError
+from components.core.errors import IntegrityError, UnavailableError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.promotion.actors import Actor, current_actor
@@ -29,6 +29,7 @@ from components.promotion.proposals import Proposal, approve, load_proposal, rej
 from components.promotion.reconciliation import reconcile
 from components.promotion.rows import Digests
 from components.tracking.runs import Tracker
+from components.workloads.looks import open_ledger
 from components.workloads.params import Params, load_params
 from components.workloads.records import Winner
 from flows.answers import Answer, Table
@@ -225,9 +226,26 @@ def verify_journal(*, adopt: bool = False, reason: str = "") -> Answer:
         adopt_head(open_journal(office.settings), actor=office.actor, reason=reason, extra_anchors=anchors)
     found = verify(journal, extra_anchors=anchors, public_keys=keys)
     fault = found.fault
+    looks = _verify_looks(office)
     line = f"row {fault.sequence} {fault.message}" if fault else f"{found.num_rows} rows, nothing altered"
-    value = {"ok": found.ok, "num_rows": found.num_rows, "fault": asdict(fault) if fault else None}
-    return Answer(value={**value, "notes": found.notes}, lines=[line, *found.notes], exit_code=0 if found.ok else 1)
+    value: dict[str, Any] = {
+        "ok": found.ok and looks is None,
+        "num_rows": found.num_rows,
+        "fault": asdict(fault) if fault else None,
+    }
+    told = [line, f"looks at certify: {looks or 'the ledger agrees with its anchor and its plan'}", *found.notes]
+    value |= {"looks": looks, "notes": found.notes}
+    return Answer(value=value, lines=told, exit_code=0 if value["ok"] else 1)
+
+
+def _verify_looks(office: Office) -> str | None:
+    """What is wrong with the ledger of looks, or None; its rows are the journal's, its anchor lies in git."""
+    try:
+        with open_ledger(office.workspace, office.params) as ledger:
+            ledger.check()
+    except IntegrityError as error:
+        return str(error)
+    return None
 
 
 def mlflow_anchor(tracker: Tracker) -> ExtraAnchor:

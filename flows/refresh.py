@@ -10,25 +10,34 @@ from typing import Any
 
 from components.core.errors import ConfigError, StateError
 from components.core.workspace import Workspace
+from components.selection import words
 from components.validation.members import members_of
 from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
 from components.validation.stage import Sources, look
 from components.workloads.params import Params, load_params
 from flows.answers import Answer
+from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.placement import begin_refresh, current_placement, finish_refresh
 from flows.runs import SOURCE_KINDS, prepare, take_in, workspace_lock
 from flows.versions import Graph
 
-NEEDED = 300
 
-
-def refresh_split(*, reason: str, to: Destination = "train", photos: str | None = None, needed: int = NEEDED) -> Answer:
+def refresh_split(
+    *,
+    reason: str,
+    to: Destination = "train",
+    photos: str | None = None,
+    needed: int | None = None,
+    if_worn: bool = False,
+) -> Answer:
     """Retire the certify split, whose photos go `to` train or are left out (replay), and make a new one.
 
     The new one is the reserve and all photos that no split has held. `photos` is taken in as `detent run --photos`
-    does, so it holds the old photos too, but only if enough of them are new: StateError with fewer than `needed`,
-    and then nothing has changed. A refresh that was interrupted is finished instead of a new one begun.
+    does, so it holds the old photos too, but only if enough of them are new: StateError with fewer than `needed`, and
+    then nothing has changed. By default `needed` is what a good candidate needs at a first look. With `if_worn`
+    nothing is done while the next look would still promote a good candidate, so that a schedule may call it. A
+    refresh that was interrupted is finished instead of a new one begun.
     """
     if not reason.strip():
         raise ConfigError("say with --reason why the certify split is retired; it stands on record")
@@ -40,12 +49,17 @@ def refresh_split(*, reason: str, to: Destination = "train", photos: str | None 
         interrupted = finish_refresh(workspace, graph)
         if interrupted is not None:
             return _tell(interrupted, "the refresh that was interrupted is finished")
+        if if_worn:
+            budget = budget_of(workspace, params)
+            if budget is not None and not is_worn(budget, params):
+                told = f"not worn: {words.next_look(budget)}; nothing was done"
+                return Answer(value={"worn": False, "next_level": budget.next_level}, lines=[told])
         memory = current_placement(workspace, graph)
         if not memory.photos:
             raise StateError("no photo has been placed yet, so there is no split to retire: `detent run` first")
         with _looked_at(workspace, photos) as folder:
             retirement = _plan(workspace, params, folder, memory=memory, to=to)
-        _refuse_too_few(retirement, needed)
+        _refuse_too_few(retirement, needed if needed is not None else fresh_split_size(params))
         if photos is not None:
             take_in(workspace, graph, {"photos": photos})
         begin_refresh(workspace, retirement, reason=reason, who=settings.actor)

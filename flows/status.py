@@ -5,9 +5,11 @@ from __future__ import annotations
 from components.core.workspace import STAGES, Workspace
 from components.promotion.audit import status as read_standing
 from components.promotion.rows import Champion, ChampionKey
+from components.selection import words
 from components.workloads.params import load_params
 from components.workloads.records import read_decisions
 from flows.answers import Answer
+from flows.budget import anchor_warning, budget_of, is_worn
 from flows.desks import open_journal
 from flows.runs import is_taken_in, prepare
 from flows.versions import Graph
@@ -24,6 +26,8 @@ def read_status() -> Answer:
     champion = champions.get("")
     proposals = [p for p in standing.proposals if p.key._replace(target="") == main]
     decisions = {name: decision.outcome for name, decision in read_decisions(workspace).items()}
+    budget, warning = budget_of(workspace, params), anchor_warning(workspace)
+    worn = budget is not None and is_worn(budget, params)
     changes = list(Graph(workspace.root).changes()) if is_taken_in(workspace.source("catalog")) else list(STAGES)
     lines = [
         _describe(champion),
@@ -33,6 +37,9 @@ def read_status() -> Answer:
             for p in proposals
         ),
         f"last decisions: {', '.join(f'{name} {outcome}' for name, outcome in decisions.items()) or 'none yet'}",
+        *([f"certify: {words.next_look(budget)}"] if budget is not None else []),
+        *(["certify is worn: `detent refresh` deals a fresh split"] if worn else []),
+        *([f"warning: {warning}"] if warning else []),
         f"a run would do: {', '.join(changes) or 'nothing, all is up to date'}",
     ]
     return Answer(
@@ -50,6 +57,10 @@ def read_status() -> Answer:
                 for p in proposals
             ],
             "decisions": decisions,
+            "looks": len(budget.looks) if budget is not None else 0,
+            "next_level": budget.next_level if budget is not None else None,
+            "worn": worn,
+            "anchor_committed": warning is None,
             "would_run": changes,
         },
         lines=lines,

@@ -16,6 +16,8 @@ from components.core.errors import ConfigError, StateError
 from components.core.workspace import Workspace
 from components.validation.placement import MEMBERS, read_placement
 from components.workloads.__main__ import run_stage
+from components.workloads.params import load_params
+from flows.budget import fresh_split_size
 from flows.placement import current_placement
 from flows.refresh import refresh_split
 from flows.review import pin_burned
@@ -28,9 +30,12 @@ Release = tuple[Workspace, dict[str, str | None]]
 OTHER = {"shares": {"train": 0.3, "search": 0.2, "certify": 0.5}, "split_seed": 5}
 SPLITS = ("train", "search", "certify", "reserve")
 
+# drawn photos share their grounds, and would be scenes; here every photo is to be a group of its own
+VALIDATION = {**PARAMS["validation"], "scenes": {"features": "none"}}
+
 
 def validate(workspace: Workspace, sources: dict[str, str | None] | None = None, **validation: object) -> list[str]:
-    write_params(workspace, seed=1, validation={**PARAMS["validation"], **validation})
+    write_params(workspace, seed=1, validation={**VALIDATION, **validation})
     ran: list[str] = run_release("validation", workload=None, sources=sources or {}).value["ran"]
     return ran
 
@@ -71,7 +76,7 @@ def test_seeds_and_shares_move_nothing(release: Release) -> None:
 def test_by_hand_with_another_seed_it_is_the_same(release: Release) -> None:
     workspace, _ = release
     before = splits(workspace)
-    write_params(workspace, validation={**PARAMS["validation"], "split_seed": 9})
+    write_params(workspace, validation={**VALIDATION, "split_seed": 9})
     run_stage("validation", workspace)
     assert splits(workspace) == before
 
@@ -123,8 +128,9 @@ def test_a_memory_that_is_gone_is_brought_back_and_never_taken_for_empty(release
 def test_a_refresh_with_too_few_photos_says_how_many_more_and_changes_nothing(release: Release) -> None:
     workspace, sources = release
     add_photos(sources, 8, seed=1)
+    needed = fresh_split_size(load_params(workspace))
     before = read_placement(workspace.placement), manifest.count(workspace.source("photos"))
-    with pytest.raises(StateError, match=r"8 photos have been in no split .*needs 300, so label 292 more"):
+    with pytest.raises(StateError, match=rf"8 photos .* no split .*needs {needed}, so label {needed - 8} more"):
         refresh_split(reason="used up", photos=sources["photos"])
     assert (read_placement(workspace.placement), manifest.count(workspace.source("photos"))) == before
     with pytest.raises(ConfigError, match="--reason"):
@@ -194,7 +200,7 @@ def test_after_an_open_look_releases_go_on_and_wait_for_a_refresh(release: Relea
     workspace, _ = release
     policy = {"limit": 0.3, "bootstrap_accuracy": 0.99, "slices": {"columns": []}}
     tiny = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 1}}
-    write_params(workspace, validation={**PARAMS["validation"], **OTHER}, candidates=tiny, selection={"policy": policy})
+    write_params(workspace, validation={**VALIDATION, **OTHER}, candidates=tiny, selection={"policy": policy})
     certify = set(read_placement(workspace.placement).members("certify"))
     shown = Decision(
         outcome="HOLD",

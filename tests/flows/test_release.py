@@ -9,7 +9,7 @@ import time
 import pytest
 
 from components.core import manifest
-from components.core.errors import StateError
+from components.core.errors import ConfigError, StateError
 from components.core.settings import Settings
 from components.core.stages import read_report
 from components.core.workspace import Workspace
@@ -18,6 +18,8 @@ from components.tracking.runs import PARENT, Tracker
 from components.workloads.params import load_params
 from components.workloads.records import pinned_digest, read_decisions
 from flows.baseline import champion_of
+from flows.comparison import compare_models
+from flows.promotion import show_history, verify_journal
 from flows.provenance import remake_sample, revoke_asset
 from flows.runs import run_release, workspace_lock
 from flows.status import read_status
@@ -158,6 +160,39 @@ def test_killed_in_training_goes_on_and_leaves_no_ghost(release: Release) -> Non
     runs = tracker.client.search_runs([tracker.experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}
     assert "FAILED" in {run.info.status for run in runs}, "the killed run must be told of"
+
+
+def test_a_comparison_of_versions_tells_its_price_and_asks(release: Release) -> None:
+    told: list[str] = []
+
+    def no(price: str) -> bool:
+        told.append(price)
+        return False
+
+    looks = read_status().value["looks"]
+    with pytest.raises(ConfigError, match="say --yes"):
+        compare_models("1", "2", confirm=no)
+    assert f"look {looks + 1} tests at" in told[0] and "every look makes the later ones dearer" in told[0]
+    assert read_status().value["looks"] == looks
+    same = compare_models("1", "1", confirm=no)
+    assert (len(told), same.value["look"], read_status().value["looks"]) == (1, None, looks)
+
+
+def test_status_and_verify_tell_how_the_budget_stands(release: Release) -> None:
+    workspace, _ = release
+    value = read_status().value
+    assert value["looks"] >= 1 and value["next_level"] > 0.0
+    assert value["anchor_committed"] is False, "a workspace without git cannot keep its witness"
+    assert any("certify: look" in line for line in read_status().lines)
+    assert verify_journal().value["ok"]
+    (row, *_) = show_history(kind="look").value["rows"]
+    assert row["reason"].startswith("look 1 at the certify split, charged at level")
+    kept = workspace.ledger_anchor.read_text()
+    workspace.ledger_anchor.write_text(kept.replace('"head": "', '"head": "0'))
+    broken = verify_journal()
+    assert (broken.value["ok"], broken.exit_code) == (False, 1)
+    assert "does not match its anchor" in str(broken.value["looks"])
+    workspace.ledger_anchor.write_text(kept)
 
 
 def test_without_photos_nothing_is_certified(release: Release) -> None:

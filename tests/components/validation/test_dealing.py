@@ -69,7 +69,7 @@ def steps(draw: st.DrawFn) -> tuple[list[Facts], ValidationConfig]:
     return photos, config
 
 
-@settings(max_examples=60)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(steps(), min_size=2, max_size=5))
 def test_what_was_in_train_or_search_is_never_certify(life: Sequence[tuple[list[Facts], ValidationConfig]]) -> None:
     memory, seen, in_reserve_or_later = Placement(), set[str](), set[str]()

@@ -147,7 +147,7 @@ def run(tmp_path: Path, write_shop: Callable[..., Sources], make_row: Callable[.
 
     def _run(**scenes: Any) -> ValidationSummary:
         config = parse_section(ValidationConfig, {"scenes": scenes, "share_tolerance": 0.3}, where="test")
-        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "page.html", seed=0)
+        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "page.html")
 
     return _run
 
@@ -192,7 +192,21 @@ def test_a_class_of_one_scene_is_named(
     made = [item for item in pictures(num_shots=NUM_SHOTS) if item[0] != "class-2" or item[1] == 0]
     sources = write_shop(shop_of(made, make_row))
     summary = validate(
-        sources, ValidationConfig(share_tolerance=1), out=tmp_path / "out", report=tmp_path / "p", seed=0
+        sources,
+        ValidationConfig(share_tolerance=1),
+        out=tmp_path / "out",
+        report=tmp_path / "p",
     )
     result = next(result for result in summary.results if result.check.code == "V022")
     assert result.status == "failed" and result.examples == ["class-2 (4 photos)"]
+
+
+def test_where_everything_is_one_scene_photos_are_dealt_all_the_same_and_the_page_warns(
+    tmp_path: Path, write_shop: Callable[..., Sources], make_row: Callable[..., Any]
+) -> None:
+    sources = write_shop(shop_of(pictures(num_shots=30, num_scenes=1), make_row))
+    config = parse_section(ValidationConfig, {"share_tolerance": 0.3}, where="test")
+    summary = validate(sources, config, out=tmp_path / "out", report=tmp_path / "page.html")
+    assert min(summary.metrics[f"num_{split}"] for split in ("train", "search", "certify")) > 0
+    assert status(summary)["V021"] == "failed"
+    assert "occasions that the model has seen" in (tmp_path / "page.html").read_text()

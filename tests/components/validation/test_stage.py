@@ -151,6 +151,7 @@ WARNINGS = [
     (plant_class_without_photos, "V012", "kettle"),
     (plant_imbalance, "V013", "mug"),
     (plant_imbalance, "V014", "mug"),
+    (plant_imbalance, "V022", "mug"),
     (plant_near_duplicates_across_labels, "V015", "other.jpg (lamp)"),
     (plant_imbalance, "V022", "mug (1 photos)"),
 ]
