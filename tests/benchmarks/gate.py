@@ -30,8 +30,10 @@ from tests.benchmarks.certification import (
     labels,
     lifetimes,
     pairs,
+    photos,
     power,
     scale,
+    stores,
     years,
 )
 from tests.benchmarks.figures import SHORT, Figure, keep, named_parts, show
@@ -263,6 +265,8 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "labels": labels.figures,
     "advice": advice.figures,
     "years": years.figures,
+    "stores": stores.figures,
+    "photos": photos.figures,
     "faults": measure_faults,
     "pairs": measure_pairs,
     "small": measure_small,
