@@ -23,10 +23,13 @@ def budget_of(workspace: Workspace, params: Params) -> Budget | None:
     certify = workspace.stage("validation") / "photos" / "certify"
     if not any(certify.glob("*.parquet")) or not manifest.count(certify):
         return None
-    ids = manifest.read(certify, ["sample_id"])["sample_id"].to_pylist()
+    table = manifest.read(certify, ["sample_id", "group"])
+    ids, groups = table["sample_id"].to_pylist(), table["group"]
+    num_groups = len(groups.unique()) + max(0, groups.null_count - 1)  # a photo without a group is one by itself
     with open_ledger(workspace, params) as ledger:
         standing = ledger.standing(SplitMembers.of(ids), params.selection.policy.spending)
-    return _as_budget(standing, params, num_certify=len(ids))
+    is_grouped = params.selection.policy.groups != "none" and num_groups < len(ids)
+    return _as_budget(standing, params, num_certify=len(ids), num_groups=num_groups if is_grouped else 0)
 
 
 def fresh_split_size(params: Params) -> int:
@@ -39,11 +42,13 @@ def fresh_split_size(params: Params) -> int:
 
 
 def is_worn(budget: Budget, params: Params) -> bool:
-    """Whether the next look would promote a good candidate too seldom: the split is due for `detent refresh`."""
-    if budget.next_level <= 0.0:
-        return True
-    size = power.fresh_size(params.selection.policy, budget.next_level)
-    return size is None or budget.num_certify < size
+    """Whether looks have left so little that a good candidate would seldom pass: due for `detent refresh`."""
+    return bool(budget.looks) and not _suffices(budget, params)
+
+
+def is_small(budget: Budget, params: Params) -> bool:
+    """Whether a split that nobody has looked at is too small for a good candidate."""
+    return not budget.looks and not _suffices(budget, params)
 
 
 def tell_price(budget: Budget | None) -> str:
@@ -77,9 +82,15 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _as_budget(standing: Standing, params: Params, *, num_certify: int) -> Budget:
+def _suffices(budget: Budget, params: Params) -> bool:
+    """By the count of photos, or of groups where there are any: what a good candidate needs at the next look."""
+    size = power.fresh_size(params.selection.policy, budget.next_level)
+    return size is not None and (budget.num_groups or budget.num_certify) >= size
+
+
+def _as_budget(standing: Standing, params: Params, *, num_certify: int, num_groups: int) -> Budget:
     policy = params.selection.policy
-    level = standing.next_level
+    level, limit = standing.next_level, policy.limit * (1.0 - policy.label_noise)
     return Budget(
         alpha=policy.spending.alpha,
         spent=policy.spending.alpha - standing.account.left,
@@ -88,5 +99,6 @@ def _as_budget(standing: Standing, params: Params, *, num_certify: int) -> Budge
         num_certify=num_certify,
         looks=standing.looks,
         next_level=level,
-        next_flips=most_flips(num_certify, policy.limit * (1.0 - policy.label_noise), level) if level > 0.0 else -1,
+        next_flips=most_flips(num_groups or num_certify, limit, level) if level > 0.0 else -1,
+        num_groups=num_groups,
     )

@@ -9,7 +9,7 @@ from components.selection import words
 from components.workloads.params import load_params
 from components.workloads.records import read_decisions
 from flows.answers import Answer
-from flows.budget import anchor_warning, budget_of, is_worn
+from flows.budget import anchor_warning, budget_of, fresh_split_size, is_small, is_worn
 from flows.desks import open_journal
 from flows.runs import is_taken_in, prepare
 from flows.versions import Graph
@@ -28,6 +28,7 @@ def read_status() -> Answer:
     decisions = {name: decision.outcome for name, decision in read_decisions(workspace).items()}
     budget, warning = budget_of(workspace, params), anchor_warning(workspace)
     worn = budget is not None and is_worn(budget, params)
+    small = budget is not None and is_small(budget, params)
     changes = list(Graph(workspace.root).changes()) if is_taken_in(workspace.source("catalog")) else list(STAGES)
     lines = [
         _describe(champion),
@@ -39,6 +40,7 @@ def read_status() -> Answer:
         f"last decisions: {', '.join(f'{name} {outcome}' for name, outcome in decisions.items()) or 'none yet'}",
         *([f"certify: {words.next_look(budget)}"] if budget is not None else []),
         *(["certify is worn: `detent refresh` deals a fresh split"] if worn else []),
+        *([f"certify is small: {fresh_split_size(params)} would do for a good candidate"] if small else []),
         *([f"warning: {warning}"] if warning else []),
         f"a run would do: {', '.join(changes) or 'nothing, all is up to date'}",
     ]

@@ -199,7 +199,7 @@ class Budget:
     """The error budget of the certify split after this decision; `level` is None when no look was taken.
 
     `next_level` is what the next look tests at (0: none is left), `next_flips` the most negative flips of
-    `num_certify` samples (or groups) that it lets pass; -1: not even none.
+    `num_certify` samples that it lets pass, or of `num_groups` where there are groups; -1: not even none.
     """
 
     alpha: float
@@ -213,6 +213,7 @@ class Budget:
     looks: tuple[Look, ...] = ()
     next_level: float = 0.0
     next_flips: int = -1
+    num_groups: int = 0  # of certify, where its samples are tested by group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

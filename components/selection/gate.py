@@ -185,6 +185,7 @@ class _Asked:
             looks=looks,
             next_level=next_level,
             next_flips=most_flips(n, limit, next_level) if next_level > 0.0 else -1,
+            num_groups=n if self.case.certify.groups is not None else 0,
         )
 
 

@@ -52,7 +52,8 @@ def next_look(budget: Budget) -> str:
     """What the account of a split is worth now."""
     if budget.next_level <= 0.0:
         return f"{len(budget.looks)} looks were taken and none is left: `detent refresh` deals a fresh split"
-    allowed = f"allows {budget.next_flips:,} negative flips of {budget.num_certify:,} samples"
+    of = count(budget.num_groups, "group") if budget.num_groups else count(budget.num_certify, "sample")
+    allowed = f"allows {budget.next_flips:,} negative flips of {of}"
     if budget.next_flips < 0:
-        allowed = f"could not promote with any count of {budget.num_certify:,} samples"
+        allowed = f"could not promote with {of}, even without a flip"
     return f"look {len(budget.looks) + 1} tests at {odds(budget.next_level)} and {allowed}"
