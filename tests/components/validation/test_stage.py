@@ -153,7 +153,6 @@ WARNINGS = [
     (plant_imbalance, "V014", "mug"),
     (plant_imbalance, "V022", "mug"),
     (plant_near_duplicates_across_labels, "V015", "other.jpg (lamp)"),
-    (plant_imbalance, "V022", "mug (1 photos)"),
 ]
 
 
