@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from components.core import verdicts
 from components.core.digests import digest_json
 from components.core.errors import DataError, IntegrityError, LeakError
-from components.selection import flips
+from components.selection import flips, severities
 from components.selection.flips import Rows
 from components.selection.groups import with_groups
 from components.selection.members import SplitMembers
@@ -94,6 +94,8 @@ def open_case(evidence: Evidence, policy: Policy) -> Case:
         for pair, name in ((evidence.search, "search split"), (evidence.replay, "replay set"))
     )
     _check_marks(evidence, certify)
+    if policy.severity.limit is not None:
+        severities.need_predictions(certify, policy, name="certify split")
     for other, name in ((search, "search split"), (replay, "replay set")):
         _check_disjoint(certify, other, name)
     return Case(

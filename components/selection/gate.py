@@ -13,7 +13,7 @@ from dataclasses import replace
 from components.core.decisions import Budget, Decision, Look, Outcome
 from components.core.digests import digest_json
 from components.core.errors import StateError
-from components.selection import assembly, checks, reasons
+from components.selection import assembly, checks, flips, reasons
 from components.selection.bounds import most_flips
 from components.selection.checks import Findings
 from components.selection.claims import Levels
@@ -122,6 +122,8 @@ class _Asked:
     def look(self) -> Answer | str:
         """Ask certify, charged; a string where no look can be had."""
         case, policy, evidence = self.case, self.policy, self.evidence
+        if not case.is_bootstrap:  # what the policy slices by must be there before a look is charged
+            flips.tally(case.certify, assembly.columns_for(case, policy), policy.slices.pairs)
 
         def test(level: float) -> bool:
             levels = Levels(split="certify", hold=level, broken=policy.spending.alpha)

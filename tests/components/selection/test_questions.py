@@ -167,3 +167,14 @@ def test_levels_read_as_odds_and_the_next_look_says_what_it_allows(make_evidence
     assert "1 in " in decision.reasons[0]
     assert decision.budget is not None and decision.budget.next_flips > 0
     assert f"allows {decision.budget.next_flips:,} negative flips of 1,346 samples" in text
+
+
+def test_what_the_policy_asks_for_and_certify_lacks_costs_no_look(make_evidence, make_pair, make_table, ledger) -> None:
+    """Without a search split nothing else would notice before the charge."""
+    with pytest.raises(DataError, match="'s_light' is not in the verdict tables"):
+        decide(make_evidence(make_pair(400, 0)), Policy(slices={"columns": ["s_light"]}), ledger=ledger)
+    bare = [table.set_column(3, "prediction", pa.nulls(400, pa.string())) for table in (make_pair(400, 3).old,)]
+    weighed = Policy(severity={"weights": {"x": 2.0}, "limit": 1.0})
+    with pytest.raises(DataError, match="have no 'prediction'"):
+        decide(make_evidence(Pair(old=bare[0], new=make_pair(400, 3).new)), weighed, ledger=ledger)
+    assert ledger.looks() == ()
