@@ -16,6 +16,7 @@ from components.core.files import read_json, write_json
 from components.selection.stores import GENESIS
 
 SCHEMA_VERSION = 2
+_NOTHING = {"rows": 0, "head": GENESIS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,9 @@ def read_anchor(path: Path, key: str) -> Anchored:
         return Anchored()
     value = read_json(path)
     was_file = "ledgers" not in value
-    found = value if was_file else value["ledgers"].get(key, {"rows": 0, "head": GENESIS})
-    if type(found.get("rows")) is not int or type(found.get("head")) is not str:
+    ledgers = value.get("ledgers")
+    found = value if was_file else ledgers.get(key, _NOTHING) if isinstance(ledgers, dict) else None
+    if not isinstance(found, dict) or type(found.get("rows")) is not int or type(found.get("head")) is not str:
         raise IntegrityError(f"{path} is no ledger anchor; restore it from git")
     return Anchored(rows=found["rows"], head=found["head"], was_file=was_file)
 

@@ -138,7 +138,9 @@ def test_a_well_formed_forgery_does_not_match_the_anchor(ledger: Ledger, tmp_pat
         ledger.looks()
 
 
-@pytest.mark.parametrize("rubbish", ["{}", "not json", '{"rows": "1", "head": 3}'])
+@pytest.mark.parametrize(
+    "rubbish", ["{}", "not json", '{"rows": "1", "head": 3}', '{"ledgers": 3}', '{"ledgers": {"file": []}}']
+)
 def test_a_rubbish_anchor_is_refused(ledger: Ledger, rubbish: str) -> None:
     ledger.ask(question("a"), IDS, PLAN, lambda level: False)
     ledger.anchor.write_text(rubbish)
