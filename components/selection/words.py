@@ -31,12 +31,14 @@ def column(name: str) -> str:
     return name.removeprefix("s_").replace(" x s_", " x ")
 
 
-def scope(one: ColumnScope, limit: str) -> str:
-    """What was tested of one column, and what could still be lost."""
-    told = f"{column(one.column)}: {one.num_alone:,} of {one.num_values:,} under {limit}"
+def scope(one: ColumnScope, limit: str | None) -> str:
+    """What was proven of one column to lie under `limit` (None: what can be tested of it), and what could be lost."""
+    state = "large enough to test alone" if limit is None else f"under {limit}"
+    told = f"{column(one.column)}: {one.num_alone:,} of {one.num_values:,} {state}"
     if not one.num_small:
         return told
-    told += f"; {one.num_small:,} too small to test alone" + (", together under it" if one.together else ", untested")
+    together = ", together under it" if limit is not None else ", tested together"
+    told += f"; {one.num_small:,} too small to test alone" + (together if one.together else ", untested")
     lost = f"; a {column(one.column)} of fewer than {count(one.lost_below, 'sample')} there could be lost whole"
     return told + (lost if one.lost_below > 1 else "")
 

@@ -61,6 +61,7 @@ def test_a_class_too_small_to_test_that_is_lost_whole_holds_the_release(
     rows = page[page.index('id="slices"') :]
     assert rows.index("class = rare") < rows.index("class = large"), "the strongest evidence of harm stands first"
     assert "broken, though small" in rows
+    assert "large enough to test alone" in page and "under their limit" not in page, "certify was not asked"
 
 
 @pytest.mark.parametrize("lost", [{"class 3"}, {"class 3", "class 40"}, {"class 3", "class 40", "class 79"}])
