@@ -40,6 +40,10 @@ from components.selection.policy import Policy
 from components.selection.samples import counts_under
 
 STREAM_ROWS = 1_000_000  # longer Parquet tables are counted as a stream, without a gallery
+_NOT_REMEMBERED = (
+    f"tables of over {STREAM_ROWS:,} rows are counted as a stream and not remembered: asked again of the same samples, "
+    "this level is not divided among the looks"
+)
 
 
 _TEXTS = ("sample_id", "prediction", "label", "group")
@@ -196,5 +200,5 @@ def _decide_stream(old: Path, new: Path, policy: Policy) -> Decision:
         scope=scope,
         promise=reasons.promise(policy) if promoted else "",
         digests=digests,
-        notes=(notes.second_look(policy),),
+        notes=(notes.second_look(policy), _NOT_REMEMBERED),
     )
