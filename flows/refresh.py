@@ -89,17 +89,20 @@ def _plan(workspace: Workspace, params: Params, photos: Path, *, memory: Placeme
 
 
 def _refuse_too_few(retirement: Retirement, needed: int) -> None:
-    found = len(retirement.certify)
+    photos = retirement.placement.photos
+    found = len({photos[name].group for name in retirement.certify})  # what is tested by group counts by group
     if found >= needed:
         return
+    grouped = f" in {found} groups" if found < len(retirement.certify) else ""
     left_out = (
         f"; {retirement.num_left_out} more are new and cannot serve, as they belong to what a split has held"
         if retirement.num_left_out
         else ""
     )
+    origin = f"{retirement.num_from_reserve} in reserve, {retirement.num_new} new"
     raise StateError(
-        f"{found} photos have been in no split ({retirement.num_from_reserve} in reserve, {retirement.num_new} new)"
-        f"{left_out}; a certify split needs {needed}, so label {needed - found} more of other scenes, and run "
+        f"{len(retirement.certify)} photos{grouped} have been in no split ({origin}){left_out}; a certify split needs "
+        f"{needed}, so label {needed - found} more of other scenes, and run "
         "`detent refresh --photos DIR` before `detent run` deals them out. Nothing was changed"
     )
 
