@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.core.decisions import Decision
-from components.core.errors import ConfigError, SourceError
+from components.core.errors import ConfigError, SourceError, StateError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.selection import words
@@ -17,6 +17,7 @@ from flows.answers import Answer, Table
 from flows.budget import budget_of, tell_price
 from flows.runs import GATE_SAID_NO, prepare
 
+LEDGERS = "compared.ledgers.jsonl"  # whose samples are charged to which file given with --ledger
 COMPARED, COMPARED_ANCHOR = "compared.jsonl", "compared.anchor.json"  # looks at tables of other tools, in the home
 
 
@@ -43,6 +44,7 @@ def compare_models(
     from components.selection.ledger import Ledger
 
     if ledger is not None:
+        _check_ledger(workspace, Path(ledger), _table(new))
         looks = Ledger(Path(ledger), Path(ledger).with_suffix(".anchor.json"))
     else:
         looks = Ledger(workspace.home / COMPARED, workspace.home / COMPARED_ANCHOR, burns=False)
@@ -69,6 +71,25 @@ def _compare_versions(
         raise ConfigError("no look was spent; say --yes to spend it without being asked")
     decision = gate_pair(workspace, params, old=models[0], new=models[1], out=folder)
     return _answer(decision, folder / "report.html", folder / "decision.json")
+
+
+def _check_ledger(workspace: Workspace, ledger: Path, table: Path) -> None:
+    """StateError where the home knows these samples from a ledger of another name: that would be a fresh budget."""
+    from components.selection import records
+    from components.selection.comparison import read_members
+    from components.selection.members import SplitMembers
+
+    members, name = read_members(table), str(ledger.resolve())
+    known = records.read(workspace.home / LEDGERS)
+    shared = [row for row in known if row["ledger"] != name and members.num_shared(SplitMembers.unpack(row["members"]))]
+    if shared:
+        raise StateError(
+            f"looks at these samples are charged to {shared[0]['ledger']}; a ledger of another name would be a fresh "
+            "budget: name that one with --ledger"
+        )
+    if not any(row["ledger"] == name and row["ids"] == members.digest for row in known):
+        row = {"ledger": name, "ids": members.digest, "members": members.pack()}
+        records.append(workspace.home / LEDGERS, row)
 
 
 def _table(name: str) -> Path:

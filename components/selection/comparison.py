@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from components.core import verdicts
 from components.core.decisions import Budget, Decision, Look, Outcome, write_decision
 from components.core.digests import digest_file
-from components.core.errors import ConfigError, SourceError
+from components.core.errors import ConfigError, DataError, SourceError
 from components.selection import (
     assembly,
     checks,
@@ -34,7 +34,7 @@ from components.selection import (
 )
 from components.selection.claims import Levels
 from components.selection.evidence import Evidence, Pair
-from components.selection.ledger import Answer, Ledger, Standing
+from components.selection.ledger import Answer, Ledger
 from components.selection.members import SplitMembers
 from components.selection.policy import Policy
 from components.selection.samples import counts_under
@@ -85,9 +85,12 @@ def compare(
     return made
 
 
-def standing(old: Path, policy: Policy, ledger: Ledger) -> Standing:
-    """How the budget of these samples stands before a look at them."""
-    return ledger.standing(SplitMembers.of(read_table(old)["sample_id"].cast(pa.string()).to_pylist()), policy.spending)
+def read_members(path: Path) -> SplitMembers:
+    """The samples of a verdict table, by id."""
+    table = read_table(path)
+    if "sample_id" not in table.column_names:
+        raise DataError(f"{path}: columns ['sample_id'] are missing, found {table.column_names}")
+    return SplitMembers.of(table["sample_id"].cast(pa.string()).to_pylist())
 
 
 def read_table(path: Path) -> pa.Table:

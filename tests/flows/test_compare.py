@@ -77,3 +77,16 @@ def test_a_deleted_memory_is_noticed(home: Path, tmp_path: Path) -> None:
     (home / "compared.jsonl").unlink()
     with pytest.raises(IntegrityError, match="not a fresh budget"):
         compare_models(old, new, out=str(tmp_path / "out"))
+
+
+def test_a_ledger_of_another_name_is_no_fresh_budget(home: Path, tmp_path: Path) -> None:
+    from components.core.errors import StateError
+
+    old, new = write(tmp_path / "old.csv", [1] * N), write(tmp_path / "new.csv", candidate(2, 0))
+    arguments = {"out": str(tmp_path / "out")}
+    compare_models(old, new, ledger=str(tmp_path / "first.jsonl"), **arguments)
+    compare_models(old, new, ledger=str(tmp_path / "first.jsonl"), **arguments)
+    with pytest.raises(StateError, match=r"charged to .*first\.jsonl"):
+        compare_models(old, new, ledger=str(tmp_path / "second.jsonl"), **arguments)
+    other = [write(tmp_path / name, [1] * N, prefix="b") for name in ("b old.csv", "b new.csv")]
+    compare_models(*other, ledger=str(tmp_path / "second.jsonl"), **arguments)
