@@ -124,18 +124,6 @@ class GroupMeans:
         """The largest mean that the bets exclude from below, rounded outwards."""
         return 1.0 - _betting_upper(self._mirrored, level)
 
-    def copies_to_prove(self, limit: float, level: float) -> float | None:
-        """How many times these groups over again would prove "under `limit`"; None when no number would."""
-        wealth = _log_wealth(self._distinct, limit)
-        if not wealth.max() > 0.0:
-            return None
-        low, high = 0.0, float(-math.log(level) - _LOG_WEIGHTS.min()) / float(wealth.max())
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            enough = np.logaddexp.reduce(middle * wealth + _LOG_WEIGHTS) >= -math.log(level)
-            low, high = (low, middle) if enough else (middle, high)
-        return high
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Either:

@@ -9,15 +9,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import special
-
-from components.selection.bounds import Rate, most_flips
+from components.selection.bounds import Rate
 from components.selection.checks import Findings
 from components.selection.planning import Accuracy, Plan, fixed, rate_plan
 from components.selection.policy import Policy
 from components.selection.samples import Sample, effective, effective_margin
 
-_MOST = 1 << 32
 _MOST_PLANNED = 1 << 24
 _EASY = 0.25  # of the limit: the true flips of the good candidate that a fresh split is planned for
 
@@ -98,29 +95,17 @@ def critical_size(limit: float, level: float) -> int | None:
     return math.ceil(math.log(level) / math.log1p(-limit) - 1e-9) if 0.0 < level < 1.0 else None
 
 
-def samples_needed(rate: float, limit: float, level: float, power: float) -> int | None:
-    """The smallest n (about) at which a true `rate` proves itself under `limit` with chance `power`."""
-    if rate >= limit or level <= 0.0:
-        return None
-
-    def enough(n: int) -> bool:
-        most = most_flips(n, limit, level)
-        return most >= 0 and float(special.bdtr(most, n, rate)) >= power
-
-    return _fewest(enough, most=_MOST)
-
-
 def _best(chance: Callable[[int], float]) -> float:
     """The best chance of any number; more is not always better, since more slices are large enough to be tested."""
     return max(chance(2**power) for power in range(_MOST_PLANNED.bit_length()))
 
 
-def _fewest(enough: Callable[[int], bool], *, most: int = _MOST_PLANNED) -> int | None:
-    """About the smallest number that is enough; None when the most is not."""
+def _fewest(enough: Callable[[int], bool]) -> int | None:
+    """About the smallest number that is enough; None when not even the most planned for is."""
     high = 1
     while not enough(high):
         high *= 2
-        if high > most:
+        if high > _MOST_PLANNED:
             return None
     low = high // 2
     while high - low > 1 + high // 500:
