@@ -4,8 +4,7 @@
 its edges by direction and strength (180 bins), each as the square roots of shares, whitened over the set. It is about
 the light, the shelf and the camera, not about what the thing is. On the grocery photos 88% have a neighbour of their
 own class above what 8% reach in other classes; of photos from other visits 7% do (`chances` and `leak` in
-`tests/benchmarks/certification/scenes.py`). Learned features saw bursts less well at the same chance: 74% and 6%
-(EfficientNet-Lite0), or drew a class together whatever the scene: 93% and 17% (a network trained on the photos).
+`tests/benchmarks/certification/scenes.py`).
 
 To add features, write a class with the members of `Features` and name it in FEATURES.
 """

@@ -22,6 +22,7 @@ import click
 from components.core.progress import track
 from components.selection.policy import SpendingPolicy
 from tests.benchmarks.certification import (
+    accuracy,
     advice,
     analysts,
     bursts,
@@ -260,6 +261,7 @@ def measure_scale() -> Iterator[Figure]:
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "power": measure_power,
     "shipped-power": measure_shipped_power,
+    "accuracy": accuracy.figures,
     "validity": measure_validity,
     "analysts": measure_analysts,
     "groups": bursts.figures,
