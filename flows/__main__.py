@@ -72,7 +72,7 @@ def answering(command: Callable[..., Answer]) -> Callable[..., None]:
 @click.option("--fresh", is_flag=True, help="Throw the demo's earlier state away first.")
 def demo(seed: int, fresh: bool) -> Answer:
     """The whole story on the built-in catalogue, in about five minutes."""
-    from flows.demo import run_demo
+    from flows.commands.demo import run_demo
 
     return run_demo(seed=seed, fresh=fresh)
 
@@ -88,7 +88,7 @@ def demo(seed: int, fresh: bool) -> Answer:
 @click.option("--dry-run", is_flag=True, help="Say what would run and why, and run nothing.")
 def run(stage: str, dry_run: bool, incumbent: str | None, **sources: str | None) -> Answer:
     """Run the release, or the chain up to one STAGE; what is unchanged is not done again."""
-    from flows.runs import run_release
+    from flows.commands.run import run_release
 
     workload = sources.pop("workload")
     return run_release(stage, workload=workload, sources=sources, incumbent=incumbent, dry_run=dry_run)
@@ -98,7 +98,7 @@ def run(stage: str, dry_run: bool, incumbent: str | None, **sources: str | None)
 @answering
 def status() -> Answer:
     """The champion, open proposals, what the last release decided, what a run would do."""
-    from flows.status import read_status
+    from flows.commands.status import read_status
 
     return read_status()
 
@@ -112,7 +112,7 @@ def status() -> Answer:
 @click.option("--yes", is_flag=True, help="Spend a look at the workspace's certify split without being asked.")
 def compare(old: str, new: str, ledger: str | None, out: str | None, yes: bool) -> Answer:
     """Gate two verdict tables (Parquet or CSV of any tool) or two model versions."""
-    from flows.comparison import compare_models
+    from flows.commands.compare import compare_models
 
     return compare_models(old, new, ledger=ledger, out=out, confirm=None if yes else _ask)
 
@@ -121,7 +121,7 @@ def compare(old: str, new: str, ledger: str | None, out: str | None, yes: bool) 
 @answering
 def propose() -> Answer:
     """Propose what the last release let through, if a kill came before its proposals."""
-    from flows.runs import propose_last
+    from flows.commands.run import propose_last
 
     return propose_last()
 
@@ -180,7 +180,7 @@ def rollback(reason: str, to: int | None, expected: int | None, target: str, sam
 @click.option("--burned", is_flag=True, help="Add what an open look showed of the certify split.")
 def replay(samples: tuple[str, ...], label: str | None, reason: str, burned: bool) -> Answer:
     """Show the incidents that must stay right; with SAMPLES (ids or image files), add those."""
-    from flows.review import add_to_replay, pin_burned, show_replay
+    from flows.commands.review import add_to_replay, pin_burned, show_replay
 
     if burned:
         return pin_burned(reason=reason)
@@ -201,7 +201,7 @@ def replay(samples: tuple[str, ...], label: str | None, reason: str, burned: boo
 @click.option("--if-worn", is_flag=True, help="Only if the next look would seldom promote even a good candidate.")
 def refresh(reason: str, to: Literal["train", "replay"], photos: str | None, if_worn: bool) -> Answer:
     """Retire the certify split, and make a new one of photos that no split has held."""
-    from flows.refresh import refresh_split
+    from flows.commands.refresh import refresh_split
 
     return refresh_split(reason=reason, to=to, photos=photos, if_worn=if_worn)
 
@@ -213,7 +213,7 @@ def refresh(reason: str, to: Literal["train", "replay"], photos: str | None, if_
 @click.option("--undo", is_flag=True, help="Take an earlier mark back.")
 def mark(sample: str, reason: str, undo: bool) -> Answer:
     """Put on record that a search or replay SAMPLE is wrongly labelled."""
-    from flows.review import mark_label
+    from flows.commands.review import mark_label
 
     return mark_label(sample, reason=reason, undo=undo)
 
@@ -227,7 +227,7 @@ def mark(sample: str, reason: str, undo: bool) -> Answer:
 @click.option("--write", is_flag=True, help="Put the aims into params.yaml.")
 def aim(verdicts: str | None, manifest: str | None, against: str | None, share: float, write: bool) -> Answer:
     """Find which classes and factors hold the errors, and make more images there."""
-    from flows.aiming import aim_synthesis
+    from flows.commands.aim import aim_synthesis
 
     return aim_synthesis(verdicts=verdicts, manifest=manifest, against=against, share=share, write=write)
 
@@ -239,7 +239,7 @@ def aim(verdicts: str | None, manifest: str | None, against: str | None, share: 
 @click.option("--manifest", type=click.Path(file_okay=False), help="Where SAMPLE is; default: data/synthesis.")
 def remake(sample: str, out: str | None, manifest: str | None) -> Answer:
     """Make synthetic SAMPLE again, bit for bit, from its row; says what changed where that cannot be."""
-    from flows.provenance import remake_sample
+    from flows.commands.images import remake_sample
 
     return remake_sample(sample, out=out, folder=manifest)
 
@@ -249,7 +249,7 @@ def remake(sample: str, out: str | None, manifest: str | None) -> Answer:
 @click.argument("digest")
 def revoke(digest: str) -> Answer:
     """List every dataset and model that an asset or photo has touched; DIGEST is its sample id or sha256."""
-    from flows.provenance import revoke_asset
+    from flows.commands.images import revoke_asset
 
     return revoke_asset(digest)
 
@@ -294,7 +294,7 @@ def verify(adopt_head: bool, reason: str) -> Answer:
 def serve(port: int, host: str, bento: str | None, target: str) -> None:
     """Answer over HTTP with the champion: POST /classify, GET /readyz."""
     set_up_environment()
-    from flows.serving import serve_champion
+    from flows.commands.serve import serve_champion
 
     serve_champion(port=port, host=host, tag=bento, target=target)
 
@@ -303,7 +303,7 @@ def serve(port: int, host: str, bento: str | None, target: str) -> None:
 @answering
 def doctor() -> Answer:
     """What is installed, what is missing, which optional engines are there, with the remedy."""
-    from flows.doctor import examine
+    from flows.commands.doctor import examine
 
     return examine()
 

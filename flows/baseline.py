@@ -18,11 +18,11 @@ from components.core.settings import Settings
 from components.core.workspace import STAGES, Workspace
 from components.models.identity import model_digest
 from components.promotion.rows import Champion, ChampionKey
-from components.workloads.incumbents import INCUMBENT, take_in_incumbent
+from components.workloads.classification.incumbents import INCUMBENT, take_in_incumbent
 from components.workloads.params import Params
 from components.workloads.records import PIN, pinned_digest, target_champion
-from flows.desks import model_name, open_journal
-from flows.versions import Graph
+from flows.graph import Graph
+from flows.mirrors import model_name, open_journal
 
 
 def champion_of(settings: Settings, params: Params, target: str = "") -> Champion | None:

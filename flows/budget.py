@@ -9,11 +9,11 @@ from components.core import manifest
 from components.core.decisions import Budget
 from components.core.errors import ConfigError
 from components.core.workspace import Workspace
-from components.selection import power, words
-from components.selection.bounds import most_flips
-from components.selection.ledger import Standing
-from components.selection.members import SplitMembers
-from components.selection.spending import Account
+from components.selection.gate import power, words
+from components.selection.gate.bounds import most_flips
+from components.selection.ledger.ledger import Standing
+from components.selection.ledger.members import SplitMembers
+from components.selection.ledger.spending import Account
 from components.workloads.looks import open_ledger
 from components.workloads.params import Params
 

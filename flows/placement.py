@@ -28,7 +28,7 @@ from components.validation.placement import (
 from components.validation.retirement import Retirement
 from components.workloads.looks import open_ledger
 from components.workloads.params import load_params
-from flows.versions import Graph
+from flows.graph import Graph
 
 log = logging.getLogger(__name__)
 _PLAN = "plan.json"

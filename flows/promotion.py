@@ -33,10 +33,10 @@ from components.workloads.looks import open_ledger
 from components.workloads.params import Params, load_params
 from components.workloads.records import Winner
 from flows.answers import Answer, Table
-from flows.desks import current_winner, digests_of, open_desk, open_journal
+from flows.commands.run import prepare
 from flows.ghosts import end_flow_ghosts, end_server_ghosts, end_tracked_ghosts, record_process
+from flows.mirrors import current_winner, digests_of, open_desk, open_journal
 from flows.recordings import record_predictions, reverify_in
-from flows.runs import prepare
 
 HEAD_TAG = "detent.journal_head"
 

@@ -27,7 +27,7 @@ def record_predictions(workspace: Workspace, model: Path, bento_digest: str, *, 
     path = _path(workspace, bento_digest)
     if path.is_file():
         return
-    from components.workloads.judging import parity_reference
+    from components.workloads.classification.judging import parity_reference
 
     photos = workspace.stage("validation") / "photos" / "search"
     write_recording(path, parity_reference(model, photos, num_samples=num_samples, cache=workspace.cache))

@@ -7,8 +7,8 @@ from typing import Any
 
 from prefect import flow
 
+from flows.commands.run import run_release
 from flows.ghosts import record_process
-from flows.runs import run_release
 
 
 @flow(name="retraining", persist_result=False, on_running=[record_process])

@@ -11,11 +11,11 @@ from components.core.settings import Settings
 from components.core.stages import Workload
 from components.core.workspace import Workspace
 from components.tracking.runs import Tracker
-from components.workloads import find_workload
 from components.workloads.params import Params, load_params
 from components.workloads.records import code_digest
-from flows.desks import model_name
-from flows.versions import Graph
+from components.workloads.registry import find_workload
+from flows.graph import Graph
+from flows.mirrors import model_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.core.errors import DetentError, SourceError
-from components.datasets import models3d
+from components.datasets import meshes
 from components.datasets.licences import find_licences, is_licence, licence_of
 from components.datasets.splits import DEALT
 
@@ -150,7 +150,7 @@ def _plain_files(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _add(listing: Listing, entry: Entry) -> None:
-    if models3d.is_model(entry.path):
+    if meshes.is_model(entry.path):
         listing.models.append(Model(entry=entry))
     else:
         listing.entries.append(entry)
@@ -164,7 +164,7 @@ def _attach_sides(listing: Listing, files: Mapping[str, Mapping[str, Any]]) -> N
         return bytes(listing.filesystem.cat_file(files[path]["name"]))
 
     for number, model in enumerate(listing.models):
-        named = models3d.find_references(model.entry.path, usable, read)
+        named = meshes.find_references(model.entry.path, usable, read)
         listing.ignored.update({_printable(name): reason for name, reason in named.missing.items()})
         listing.models[number] = replace(
             model, sides={name: _entry(side, files[side]) for name, side in named.found.items()}
@@ -206,9 +206,9 @@ def _unusable(path: str, wanted: _Wanted) -> str | None:
         return "hidden"
     if _printable(path) != path:
         return "its name is not valid UTF-8"
-    if pure.suffix.lower() in SUFFIXES or (wanted.models and models3d.is_model(path)):
+    if pure.suffix.lower() in SUFFIXES or (wanted.models and meshes.is_model(path)):
         return None
-    if wanted.models and pure.suffix.lower() in models3d.UNSUPPORTED:
+    if wanted.models and pure.suffix.lower() in meshes.UNSUPPORTED:
         return f"no 3D format that is read: {pure.suffix}; export it as .glb"
     return f"not an image suffix: {pure.suffix or 'none'}"
 

@@ -19,7 +19,7 @@ from components.core.errors import DataError, SourceError
 from components.core.files import atomic_directory, read_json, write_json, write_text
 from components.core.manifest import ManifestWriter, Source
 from components.core.progress import track
-from components.datasets import models3d
+from components.datasets import meshes
 from components.datasets.listings import Entry, Listing, list_images, source_errors
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -66,7 +66,7 @@ def ingest(
                 writer.write(_row(entry, data, source, licence))
         if listing.models:
             models = track(_models(address, listing, licence), "reading 3D models", total=len(listing.models))
-            models3d.write_models(partial / models3d.FOLDER, models)
+            meshes.write_models(partial / meshes.FOLDER, models)
         write_json(partial / "source.json", record)
     if fingerprint_file is not None:
         write_text(fingerprint_file, fingerprint)
@@ -100,7 +100,7 @@ def check_classes(catalog: Path, photos: Path) -> list[str]:
     DataError names the classes that have photos and no catalogue entry.
     """
     known, shown = ({*manifest.read(folder, ["label"])["label"].to_pylist()} - {None} for folder in (catalog, photos))
-    known |= set(models3d.model_labels(catalog))
+    known |= set(meshes.model_labels(catalog))
     strange = sorted(shown - known)
     if strange:
         raise DataError(
@@ -144,7 +144,7 @@ def _is_current(fingerprint_file: Path, fingerprint: str, out: Path, record: dic
     written = read_json(out / "source.json") | {"address": record["address"]}
     if written != record or manifest.count(out) != record["num_images"]:
         return False
-    return len(models3d.model_labels(out)) == record["num_models"]
+    return len(meshes.model_labels(out)) == record["num_models"]
 
 
 def _contents(address: str, listing: Listing) -> Iterator[tuple[Entry, bytes]]:
@@ -157,14 +157,14 @@ def _contents(address: str, listing: Listing) -> Iterator[tuple[Entry, bytes]]:
             yield from zip(block, pool.map(read, block), strict=True)
 
 
-def _models(address: str, listing: Listing, licence: str) -> Iterator[models3d.StoredModel]:
+def _models(address: str, listing: Listing, licence: str) -> Iterator[meshes.StoredModel]:
     def read(entry: Entry) -> bytes:
         return _read(address, listing, entry)
 
     for model in listing.models:
         entry = model.entry
         sides = [(name, read(side)) for name, side in model.sides.items()]
-        yield models3d.store(entry.path, read(entry), sides, label=str(entry.label), licence=entry.licence or licence)
+        yield meshes.store(entry.path, read(entry), sides, label=str(entry.label), licence=entry.licence or licence)
 
 
 def _read(address: str, listing: Listing, entry: Entry) -> bytes:

@@ -17,8 +17,8 @@ from torch import nn
 
 from components.core.errors import DataError, IntegrityError
 from components.core.files import atomic_directory, read_json, write_bytes, write_json
-from components.models.families import build_network
 from components.models.identity import CARD, WEIGHTS, model_digest
+from components.models.networks.registry import build_network
 
 SCHEMA_VERSION = 1
 Triple = tuple[float, float, float]

@@ -34,7 +34,7 @@ SOURCES = (
     "components/core/*.py",
     "components/datasets/__init__.py",
     "components/datasets/decoding.py",
-    "components/models/*.py",
+    "components/models/**/*.py",
     "components/serving/*.py",
 )
 SHIPPED = (*SOURCES, f"{MODEL_FOLDER}/{WEIGHTS}", f"{MODEL_FOLDER}/{CARD}", IDENTITY_FILE)

@@ -19,7 +19,7 @@ from components.core import verdicts
 from components.core.decisions import Budget, Decision, Look, Outcome, write_decision
 from components.core.digests import digest_file
 from components.core.errors import ConfigError, DataError, SourceError
-from components.selection import (
+from components.selection.gate import (
     assembly,
     checks,
     flips,
@@ -28,16 +28,16 @@ from components.selection import (
     paired,
     power,
     reasons,
-    report,
     slicing,
     streaming,
 )
-from components.selection.claims import Levels
-from components.selection.evidence import Evidence, Pair
-from components.selection.ledger import Answer, Ledger
-from components.selection.members import SplitMembers
-from components.selection.policy import Policy
-from components.selection.samples import counts_under
+from components.selection.gate.claims import Levels
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.policy import Policy
+from components.selection.gate.rates import counts_under
+from components.selection.ledger.ledger import Answer, Ledger
+from components.selection.ledger.members import SplitMembers
+from components.selection.report import report
 
 STREAM_ROWS = 1_000_000  # longer Parquet tables are counted as a stream, without a gallery
 _NOT_REMEMBERED = (

@@ -44,6 +44,6 @@ def pinned_requirements(model_folder: Path = _OWN_MODEL) -> tuple[str, ...]:
 def _runs_onnx(card: Path) -> bool:
     if not card.is_file() or '"onnx"' not in card.read_text(encoding="utf-8"):
         return False  # most models; torch, which the next line imports, is for the worker alone
-    from components.models.onnx_networks import needs_onnx
+    from components.models.foreign.onnx_networks import needs_onnx
 
     return needs_onnx(read_json(card)["architecture"])

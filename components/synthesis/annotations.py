@@ -37,11 +37,11 @@ from components.core import manifest
 from components.core.errors import DataError, DetentError, IntegrityError, SourceError
 from components.core.files import atomic_directory, read_json
 from components.core.progress import track
-from components.synthesis.camera import Floats
-from components.synthesis.pictures import Pixels, encode_png
+from components.synthesis.picture.camera import Floats
+from components.synthesis.picture.pictures import Pixels, encode_png
 from components.synthesis.provenance import Origin, Place, Remaker
 from components.synthesis.renders.framing import Geometry
-from components.synthesis.shards import RECIPE
+from components.synthesis.runs.shards import RECIPE
 
 _SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"BM": ".bmp", b"GI": ".gif", b"II": ".tif"}
 _BATCH_ROWS = 64

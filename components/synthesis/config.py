@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.core.params import Section
-from components.synthesis.aims import Aims
-from components.synthesis.camera import CameraConfig
 from components.synthesis.pastes.config import PastesConfig
+from components.synthesis.picture.aims import Aims
+from components.synthesis.picture.camera import CameraConfig
 from components.synthesis.renders.config import RendersConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]

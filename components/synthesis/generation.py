@@ -17,10 +17,10 @@ from components.core.digests import digest_json
 from components.core.settings import Settings
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.lots import Lot, Order, make_lots
-from components.synthesis.machine import made_with
 from components.synthesis.pastes.cutouts import draw_doubts
 from components.synthesis.pastes.doubts import DoubtfulCutout
-from components.synthesis.shards import fill_shards, is_filled
+from components.synthesis.runs.machine import made_with
+from components.synthesis.runs.shards import fill_shards, is_filled
 from components.synthesis.stock import Doubtful, Stock, picture_rows, read_stock
 
 GENERATOR, VERSION = "detent.synthesis", 1

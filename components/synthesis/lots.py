@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from components.core.errors import ConfigError
-from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
-from components.synthesis.shards import Row
+from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.runs.shards import Row
 from components.synthesis.stock import Stock
 
 Generator = Literal["pastes", "renders", "wraps"]

@@ -18,14 +18,14 @@ from components.core.digests import SAMPLE_ID_LENGTH, digest_json, sample_id
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
 from components.core.params import parse_section
-from components.datasets.models3d import read_models
+from components.datasets.meshes import read_models
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import Plan, plan_synthesis
 from components.synthesis.lots import RowJob
-from components.synthesis.machine import differences
 from components.synthesis.renders.framing import Geometry
 from components.synthesis.renders.rendering import RenderingJob
-from components.synthesis.shards import RECIPE
+from components.synthesis.runs.machine import differences
+from components.synthesis.runs.shards import RECIPE
 from components.synthesis.stock import panorama_id
 
 _SHORTEST_PREFIX = 8

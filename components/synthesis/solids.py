@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from components.core.errors import ConfigError
-from components.synthesis.aims import Aim
+from components.synthesis.light.panoramas import light_from_panorama
 from components.synthesis.lots import Generator, Lot, Order, Quota, fitting_aims
-from components.synthesis.panoramas import light_from_panorama
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.aims import Aim
+from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.backends import Backend, choose_backend
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Model
@@ -29,7 +29,7 @@ from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View
 from components.synthesis.renders.wraps import guess_shape, wrap_picture
-from components.synthesis.shards import Row
+from components.synthesis.runs.shards import Row
 
 _WRAP_AZIMUTH_DEG, _WRAP_ELEVATION_DEG = (-55.0, 55.0), (0.0, 35.0)
 _TITLES: dict[Generator, str] = {"renders": "Rendering models", "wraps": "Rendering wrapped pictures"}

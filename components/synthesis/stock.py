@@ -17,13 +17,13 @@ from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import DataError, UnavailableError
 from components.core.progress import track
-from components.datasets.models3d import PACKED, StoredModel, kind_of, model_ids, read_models, unpack
+from components.datasets.meshes import PACKED, StoredModel, kind_of, model_ids, read_models, unpack
 from components.synthesis.backgrounds import Background, sort_backgrounds
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out, list_doubts
 from components.synthesis.pastes.doubts import DoubtfulCutout
 from components.synthesis.pastes.segmentation import load_segmenter
-from components.synthesis.shards import Row
+from components.synthesis.runs.shards import Row
 
 if TYPE_CHECKING:
     from components.synthesis.renders.models import Model

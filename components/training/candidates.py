@@ -16,11 +16,11 @@ from torch import nn
 from components.core.errors import StateError
 from components.core.files import atomic_directory, write_bytes, write_json
 from components.models.artefacts import LoadedModel, ModelSpec, save_model
-from components.models.costs import count_parameters
-from components.models.families import build_network, load_pretrained
-from components.models.growth import Grown
-from components.models.inheriting import inherit
-from components.models.merging import Merged
+from components.models.networks.costs import count_parameters
+from components.models.networks.growth import Grown
+from components.models.networks.inheriting import inherit
+from components.models.networks.merging import Merged
+from components.models.networks.registry import build_network, load_pretrained
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.config import FamilyConfig, Recipe, TrainingConfig

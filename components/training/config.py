@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.core.params import Section
-from components.models.subnets import Space
+from components.models.networks.subnets import Space
 
 Treatment = Literal["plain", "contained", "merged"]
 Form = Literal["merged", "widened", "shared", "apart"]

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from components.core.errors import UnavailableError
-from components.models.exported import ExportedNetwork
+from components.models.foreign.exported import ExportedNetwork
 from components.training.config import Device, Precision
 
 log = logging.getLogger(__name__)

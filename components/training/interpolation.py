@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from components.core.errors import ConfigError
 from components.core.progress import track
 from components.models.artefacts import ModelSpec
-from components.models.calibration import calibrate
+from components.models.networks.calibration import calibrate
 from components.models.prediction import normalise, predict_logits
 from components.training.batches import LabelledPixels
 from components.training.switching import most_accurate

@@ -17,8 +17,8 @@ from torch import nn
 
 from components.core.progress import track
 from components.models.artefacts import ModelSpec
-from components.models.growth import Grown, margins
-from components.models.merging import Merged, pool
+from components.models.networks.growth import Grown, margins
+from components.models.networks.merging import Merged, pool
 from components.models.prediction import normalise
 from components.training.batches import LabelledPixels
 

@@ -23,11 +23,11 @@ from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import LoadedModel, ModelSpec, load_model
 from components.models.classes import match_classes
-from components.models.families import build_network, with_defaults
-from components.models.growth import Grown
+from components.models.foreign.incumbents import as_inner
 from components.models.identity import model_digest
-from components.models.incumbents import as_inner
-from components.models.inheriting import inherit
+from components.models.networks.growth import Grown
+from components.models.networks.inheriting import inherit
+from components.models.networks.registry import build_network, with_defaults
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels, TrainingData
 from components.training.candidates import CARD, CandidateSummary, Job, Material, make_candidate

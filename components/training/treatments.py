@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from components.core.errors import ConfigError
-from components.models.adapters import Adapted
 from components.models.artefacts import ModelSpec
-from components.models.growth import Grown
+from components.models.foreign.adapters import Adapted
+from components.models.networks.growth import Grown
 from components.models.prediction import device_of
 from components.training.devices import is_movable
 from components.training.losses import ClassMap, Distance, FlipConstraint

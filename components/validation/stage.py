@@ -20,7 +20,7 @@ from components.core.errors import DataError, LeakError
 from components.core.files import atomic_directory, write_json, write_text
 from components.core.manifest import ManifestWriter, Source, Split
 from components.core.progress import track
-from components.datasets import models3d
+from components.datasets import meshes
 from components.datasets.splits import DEALT, RESERVE
 from components.validation import exposure
 from components.validation.checks import all_checks
@@ -99,7 +99,7 @@ def look(sources: Sources, config: ValidationConfig, memory: Placement) -> Findi
     # Copies stay in for the grouping: a user's own split that holds one photo twice is a leak, not a surplus.
     hopeless = {(item.source, item.index) for item in taken if item.kind in _UNREADABLE}
     photos = [fact for fact in facts if fact.source == "photo" and ("photo", fact.index) not in hopeless]
-    models = tuple(models3d.model_labels(sources.catalog))
+    models = tuple(meshes.model_labels(sources.catalog))
     pictured = {fact.label for fact in facts if fact.source == "catalog" and fact.label is not None}
     scenes = _find_scenes(sources, photos, config.scenes)
     grouping = group_photos(photos, config, memory=memory, scenes=scenes)
@@ -176,7 +176,7 @@ def _write_manifests(sources: Sources, findings: Findings, out: Path) -> None:
         usable["photo"][fact.index] |= {"group": group, "split": split}
     _copy(sources.catalog, {None: out / "catalog"}, usable["catalog"])
     if findings.models:
-        shutil.copytree(sources.catalog / models3d.FOLDER, out / "catalog" / models3d.FOLDER)
+        shutil.copytree(sources.catalog / meshes.FOLDER, out / "catalog" / meshes.FOLDER)
     _copy(sources.photos, {split: out / "photos" / split for split in (*DEALT, RESERVE)}, usable["photo"])
     _copy(sources.backgrounds, {None: out / "backgrounds"}, usable["background"])
 

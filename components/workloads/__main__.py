@@ -13,7 +13,7 @@ from components.core.params import read_params
 from components.core.settings import Settings, prepare_environment
 from components.core.stages import StageReport
 from components.core.workspace import STAGES, Stage, Workspace
-from components.workloads import find_workload
+from components.workloads.registry import find_workload
 
 
 def run_stage(stage: Stage, workspace: Workspace) -> StageReport:

@@ -12,7 +12,7 @@ from components.core.files import atomic_directory, write_json
 from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.packaging.packaging import BENTO_FILE, package, read_bento
-from components.workloads.judging import parity_reference
+from components.workloads.classification.judging import parity_reference
 from components.workloads.params import Params
 from components.workloads.records import Winner, bento_file, read_target_winners, read_winner
 

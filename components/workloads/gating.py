@@ -20,12 +20,12 @@ from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.models.artefacts import LoadedModel, load_model
 from components.models.identity import model_digest
-from components.selection.assembly import rows_for
-from components.selection.evidence import Evidence, Pair
-from components.selection.gate import decide, decide_all, policy_digest
-from components.selection.marks import read_marks
-from components.selection.report import write_report
-from components.workloads.judging import Edges, factor_edges, judge
+from components.selection.gate.assembly import rows_for
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.gate import decide, decide_all, policy_digest
+from components.selection.report.report import write_report
+from components.selection.review.marks import read_marks
+from components.workloads.classification.judging import Edges, factor_edges, judge
 from components.workloads.looks import open_ledger, read_membership
 from components.workloads.params import Params
 from components.workloads.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json

@@ -17,9 +17,9 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.promotion.journal import Journal
 from components.promotion.looks import JournalStore
-from components.selection.anchor import read_anchor
-from components.selection.ledger import Ledger
-from components.selection.members import SplitMembers
+from components.selection.ledger.anchor import read_anchor
+from components.selection.ledger.ledger import Ledger
+from components.selection.ledger.members import SplitMembers
 from components.workloads.params import Params
 
 MEMBERS = "members.parquet"

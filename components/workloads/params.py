@@ -9,8 +9,8 @@ from components.core.params import Section, parse_section, read_params
 from components.core.workspace import Workspace
 from components.promotion.actors import People
 from components.promotion.policy import ApprovalPolicy
-from components.selection.policy import Policy
-from components.selection.targets import Target
+from components.selection.gate.policy import Policy
+from components.selection.search.targets import Target
 from components.synthesis.config import SynthesisConfig
 from components.training.config import TrainingConfig, is_free
 from components.validation.config import ValidationConfig

@@ -19,7 +19,7 @@ from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.workloads.incumbents import INCUMBENT
+from components.workloads.classification.incumbents import INCUMBENT
 
 WINNER, TARGETS, PIN = "winner.json", "targets.json", "baseline.json"
 _SUFFIX = ".decision.json"

@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from components.core.decisions import Decision
 from components.core.files import read_json, write_json
 from components.core.stages import StageReport
-from components.selection.evidence import Evidence
-from components.selection.gate import decide
-from components.selection.ledger import Ledger
-from components.selection.policy import Policy
-from components.selection.targets import Target, choose
+from components.selection.gate.evidence import Evidence
+from components.selection.gate.gate import decide
+from components.selection.gate.policy import Policy
+from components.selection.ledger.ledger import Ledger
+from components.selection.search.targets import Target, choose
 from components.workloads.records import TARGETS
 
 FAMILY, RECORD = "family", "record.json"

@@ -25,17 +25,17 @@ import pyarrow as pa
 
 from components.core import manifest
 from components.models.artefacts import load_model
-from components.selection.error_regions import find_regions
-from components.selection.region_tree import ErrorTable, Region
-from components.synthesis.aims import Aim, fits
+from components.selection.regions.error_regions import find_regions
+from components.selection.regions.region_tree import ErrorTable, Region
+from components.synthesis.builtin.catalog import render_catalog
+from components.synthesis.builtin.customers.photography import photograph_customers
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.customers.photography import photograph_customers
 from components.synthesis.generation import synthesise
-from components.synthesis.renders.catalog import render_catalog
+from components.synthesis.picture.aims import Aim, fits
 from components.training.config import TrainingConfig
 from components.training.training import TrainingInputs, train
-from components.workloads.aiming import Drawn, aims_for, drawn_factors, error_table
-from components.workloads.judging import judge
+from components.workloads.classification.aiming import Drawn, aims_for, drawn_factors, error_table
+from components.workloads.classification.judging import judge
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
 SEEDS = [0] if SHORT else [0, 1, 2]

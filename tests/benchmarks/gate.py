@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 
 from components.core.progress import track
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.policy import SpendingPolicy
 from tests.benchmarks.certification import (
     accuracy,
     advice,

@@ -20,7 +20,14 @@ import click
 import numpy as np
 import torch
 
-from components.models.subnets import Space, architecture_of, photo_space, resnet_space, small_image_space, smallest
+from components.models.networks.subnets import (
+    Space,
+    architecture_of,
+    photo_space,
+    resnet_space,
+    small_image_space,
+    smallest,
+)
 from components.training.config import Recipe
 from components.training.devices import choose_device
 from tests.benchmarks.figures import SHORT, Figure, keep, named_parts, show

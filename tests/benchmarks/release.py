@@ -46,7 +46,7 @@ from components.tracking.runs import Tracker
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, train
 from components.workloads.params import Params
-from flows.demo import lay_out, write_all_params
+from flows.commands.demo import lay_out, write_all_params
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

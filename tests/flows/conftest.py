@@ -7,7 +7,7 @@ import pytest
 
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from flows.demo import lay_out
+from flows.commands.demo import lay_out
 from tests.flows.drawn import draw_sources, write_params
 
 

@@ -15,7 +15,7 @@ from components.core.files import write_json
 from components.core.manifest import ManifestWriter
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from flows.demo import write_all_params
+from flows.commands.demo import write_all_params
 
 PRODUCTS = {"ball": (210, 40, 40), "box": (40, 160, 60), "can": (50, 70, 210)}
 PARAMS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from components.core.settings import Settings
 from components.core.stages import read_report
 from components.core.workspace import Workspace
 from flows import __main__ as command_line
-from flows.demo import lay_out
+from flows.commands.demo import lay_out
 from tests.flows.drawn import write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

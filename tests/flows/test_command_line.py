@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from flows import __main__ as command_line
-from flows.demo import lay_out
+from flows.commands.demo import lay_out
 from tests.flows.drawn import PARAMS, draw_sources, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

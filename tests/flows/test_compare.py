@@ -10,8 +10,8 @@ import pytest
 
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.selection.policy import Policy
-from flows.comparison import compare_models
+from components.selection.gate.policy import Policy
+from flows.commands.compare import compare_models
 
 N, LIMIT = 1200, 0.02
 

@@ -19,24 +19,24 @@ from components.core.files import read_json
 from components.core.settings import Settings
 from components.core.stages import read_report
 from components.core.workspace import Workspace
-from components.models.adapters import Adapted
 from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
-from components.models.costs import count_multiply_adds
-from components.models.families import build_network
+from components.models.foreign.adapters import Adapted
 from components.models.identity import model_digest
-from components.models.merging import Merged, pool
+from components.models.networks.costs import count_multiply_adds
+from components.models.networks.merging import Merged, pool
+from components.models.networks.registry import build_network
+from components.models.networks.slicing import check_contained
+from components.models.networks.subnets import from_genotype
+from components.models.networks.supernets import load_supernet
 from components.models.prediction import normalise
-from components.models.slicing import check_contained
-from components.models.subnets import from_genotype
-from components.models.supernets import load_supernet
 from components.packaging.building import find_bento
-from components.selection.search import read_rows
+from components.selection.search.search import read_rows
 from components.serving.identity import MODEL_FOLDER
 from components.tracking.registry import DIGEST
 from components.tracking.runs import PARENT, Tracker
 from flows.answers import Answer
-from flows.runs import run_release
-from flows.status import read_status
+from flows.commands.run import run_release
+from flows.commands.status import read_status
 from tests.flows.drawn import PARAMS, PRODUCTS, draw_product, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -18,11 +18,11 @@ from components.validation.placement import MEMBERS, read_placement
 from components.workloads.__main__ import run_stage
 from components.workloads.params import load_params
 from flows.budget import fresh_split_size
+from flows.commands.refresh import refresh_split
+from flows.commands.review import pin_burned
+from flows.commands.run import run_release
+from flows.graph import Graph
 from flows.placement import current_placement
-from flows.refresh import refresh_split
-from flows.review import pin_burned
-from flows.runs import run_release
-from flows.versions import Graph
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -139,11 +139,11 @@ def test_a_refresh_with_too_few_photos_says_how_many_more_and_changes_nothing(re
 
 DIE = """
 import os, signal, sys
-import flows.placement, flows.refresh
-from flows.versions import Graph
+import flows.placement, flows.commands.refresh
+from flows.graph import Graph
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {patch} = die
-flows.refresh.refresh_split(reason="used up", photos=sys.argv[1], needed=8)
+flows.commands.refresh.refresh_split(reason="used up", photos=sys.argv[1], needed=8)
 """
 
 

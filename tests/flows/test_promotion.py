@@ -19,11 +19,11 @@ from components.promotion.rows import ChampionKey
 from components.workloads.params import load_params
 from components.workloads.records import code_digest, read_decisions
 from flows.baseline import champion_of
+from flows.commands.run import run_release
+from flows.commands.status import read_status
 from flows.promotion import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.proposals import propose_winners
-from flows.runs import run_release
 from flows.session import open_session
-from flows.status import read_status
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -18,12 +18,12 @@ from components.tracking.runs import PARENT, Tracker
 from components.workloads.params import load_params
 from components.workloads.records import pinned_digest, read_decisions
 from flows.baseline import champion_of
-from flows.comparison import compare_models
+from flows.commands.compare import compare_models
+from flows.commands.images import remake_sample, revoke_asset
+from flows.commands.run import run_release, workspace_lock
+from flows.commands.status import read_status
+from flows.graph import Graph
 from flows.promotion import show_history, verify_journal
-from flows.provenance import remake_sample, revoke_asset
-from flows.runs import run_release, workspace_lock
-from flows.status import read_status
-from flows.versions import Graph
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -24,24 +24,24 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
-from components.models.families import build_network
 from components.models.identity import model_digest
+from components.models.networks.registry import build_network
 from components.models.prediction import normalise
 from components.packaging.projection import champion_bento
 from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import ChampionKey
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.params import load_params
-from components.workloads.products import WORKLOAD
+from components.workloads.products.workload import WORKLOAD
 from components.workloads.records import read_decisions, read_target_winners
 from components.workloads.targets import write_record
 from flows import promotion, proposals
 from flows.baseline import champion_of, refresh_baseline
+from flows.commands.status import read_status
+from flows.graph import Graph
 from flows.promotion import reconcile_stores, roll_back, show_history, verify_journal
 from flows.proposals import Outcome, propose_winners
 from flows.session import open_session
-from flows.status import read_status
-from flows.versions import Graph
 from tests.flows.drawn import PARAMS, PRODUCTS, lay_out_splits, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
+from components.synthesis.picture.factors import FactorDraw
 
 Arrangement = Literal["single", "held", "row", "heap"]
 ARRANGEMENTS: tuple[Arrangement, ...] = get_args(Arrangement)

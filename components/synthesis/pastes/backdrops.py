@@ -19,7 +19,7 @@ from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.layers import Look, cut_sprite, lay
 from components.synthesis.pastes.occluders import Line, draw_shelf_edge, draw_wall
 from components.synthesis.pastes.surroundings import Assets, beyond, crop_ground, darken, draw_copies, draw_line
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 Behind = Literal["background", "scatter", "shelves", "heaps"]
 Kind = Literal["shelves", "heaps"]

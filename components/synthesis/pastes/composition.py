@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from components.synthesis.backgrounds import Background
-from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.arrangement import Layout, arrange
 from components.synthesis.pastes.backdrops import BEHIND, Behind, cut_backdrop
 from components.synthesis.pastes.config import PastesConfig
@@ -43,7 +42,8 @@ from components.synthesis.pastes.surroundings import (
     draw_other,
     scatter,
 )
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.factors import FactorDraw
+from components.synthesis.picture.pictures import Pixels
 
 _MOST_HIDDEN = 0.6  # an occluder that would hide more of the product than this is left out
 _TRIES, _NEAR = 6, 0.08  # places tried for an occluder, and how near to the drawn share is near enough

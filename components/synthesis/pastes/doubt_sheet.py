@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from components.core.files import write_bytes
 from components.synthesis.pastes.doubts import DoubtfulCutout
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _CELL_PX, _TEXT_PX, _COLUMNS = 190, 92, 5
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _LEAST_SHARE, _LARGEST_SHARE = 0.03, 0.97
 _LEAST_MAIN_SHARE = 0.6  # of the product in its largest piece

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 NUM_HANDS = 24
 SIDE_PX, SLOT_PX = 160, 60  # of a picture, and the width of the product that this hand holds

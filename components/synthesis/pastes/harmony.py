@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _MIDDLE, _SPREAD = 110.0, 52.0  # brightness and contrast of an ordinary photo
 _BRIGHTNESS_SHARE, _TINT_SHARE, _CONTRAST_SHARE = 0.5, 0.5, 0.4  # of the way at strength one

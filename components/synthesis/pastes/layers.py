@@ -15,7 +15,7 @@ import numpy as np
 
 from components.synthesis.pastes.arrangement import Placement
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _LEAST_LIT_PX = 30  # on smaller copies uneven light does not show
 _Triple = tuple[float, float, float]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from components.synthesis.pictures import Pixels, bounding_box
+from components.synthesis.picture.pictures import Pixels, bounding_box
 
 _SMALLEST_PX = 12
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from components.synthesis.pastes.hands import NUM_HANDS, SIDE_PX, SLOT_PX, Part, hand
 from components.synthesis.pastes.layers import Look, Sprite, as_sprite, unlabelled
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 Occluder = Literal["product", "hand", "bar", "tag"]
 OCCLUDERS: tuple[Occluder, ...] = get_args(Occluder)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from components.synthesis.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
-from components.synthesis.camera import CameraConfig, draw_shot, take_picture
-from components.synthesis.encoding import encode_jpeg
 from components.synthesis.pastes.arrangement import ARRANGEMENTS
 from components.synthesis.pastes.backdrops import BEHIND
 from components.synthesis.pastes.composition import Composition, compose
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.occluders import OCCLUDERS
 from components.synthesis.pastes.surroundings import Assets
-from components.synthesis.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.shards import Row, row_rng
+from components.synthesis.picture.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
+from components.synthesis.picture.camera import CameraConfig, draw_shot, take_picture
+from components.synthesis.picture.encoding import encode_jpeg
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
+from components.synthesis.runs.shards import Row, row_rng
 
 GENERATOR, VERSION = "detent.pastes", 3
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from components.core.errors import ConfigError, DataError
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 Segmenter = Callable[[Pixels], Pixels]
 

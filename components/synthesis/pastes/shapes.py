@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _LEAST_FILL = 0.83  # of the smallest enclosing rectangle, for a box
 _MOST_LEAN_DEG = 15.0

@@ -15,7 +15,7 @@ from components.synthesis.pastes.arrangement import Layout, Placement
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.layers import Look, Sprite, cut_sprite, lay, unlabelled
 from components.synthesis.pastes.occluders import Line, Target
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.pictures import Pixels
 
 _NOTHING = Sprite(keep=np.full((1, 1, 4), 255, np.uint8), add=np.zeros((1, 1, 4), np.uint8), left=0, top=0)
 

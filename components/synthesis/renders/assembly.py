@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES, ground_irradiance
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, ground_irradiance
 from components.synthesis.renders.lanes import Stage
 from components.synthesis.renders.models import Model
 from components.synthesis.renders.smoothing import Guides, smoothed

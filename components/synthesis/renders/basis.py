@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from components.core.errors import UnavailableError
 from components.core.progress import track
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES, ground_irradiance
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, ground_irradiance
 from components.synthesis.renders.assembly import ground_candidates
 from components.synthesis.renders.models import Model
 from components.synthesis.renders.scenes import build_scene, floor, sensor, sky, suns

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from components.core.params import Section
-from components.synthesis.lighting import LightConfig, Range
+from components.synthesis.light.lighting import LightConfig, Range
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

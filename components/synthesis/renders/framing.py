@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.camera import Floats, sometimes, to_linear
-from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.layers import Look, lay
 from components.synthesis.pastes.occluders import Target, draw_bar, draw_hand, draw_tag
-from components.synthesis.pictures import Pixels
+from components.synthesis.picture.camera import Floats, sometimes, to_linear
+from components.synthesis.picture.factors import FactorDraw
+from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.relighting import Relit
 from components.synthesis.renders.transfers import Transfer

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.lobes import MAP_SIDE, NUM_SUNS, SUN_HALF_ANGLE_DEG, sun_directions
+from components.synthesis.light.lobes import MAP_SIDE, NUM_SUNS, SUN_HALF_ANGLE_DEG, sun_directions
 from components.synthesis.renders.transfers import Tracing, View
 
 

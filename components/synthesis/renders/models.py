@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.synthesis.renders.parts import Finish, Part
+from components.synthesis.builtin.parts import Finish, Part
 
 Vectors = NDArray[np.float32]
 Texture = NDArray[np.uint8]

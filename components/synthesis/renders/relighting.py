@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.camera import Floats
-from components.synthesis.lobes import NUM_LIGHTS
+from components.synthesis.light.lobes import NUM_LIGHTS
+from components.synthesis.picture.camera import Floats
 from components.synthesis.renders.transfers import Transfer
 
 BLOCK = 32

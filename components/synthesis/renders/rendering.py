@@ -14,14 +14,22 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from components.synthesis.aims import Aim, aimed_draw, check_factors
 from components.synthesis.backgrounds import Background
-from components.synthesis.camera import CameraConfig, Floats, Shot, draw_shot, sometimes, take_picture, to_linear
-from components.synthesis.encoding import encode_jpeg
-from components.synthesis.factors import FactorDraw
-from components.synthesis.lighting import Light, draw_kind, draw_light, main_direction, turned
-from components.synthesis.panoramas import fit_light, read_regions, surrounding_level
-from components.synthesis.pictures import Pixels
+from components.synthesis.light.lighting import Light, draw_kind, draw_light, main_direction, turned
+from components.synthesis.light.panoramas import fit_light, read_regions, surrounding_level
+from components.synthesis.picture.aims import Aim, aimed_draw, check_factors
+from components.synthesis.picture.camera import (
+    CameraConfig,
+    Floats,
+    Shot,
+    draw_shot,
+    sometimes,
+    take_picture,
+    to_linear,
+)
+from components.synthesis.picture.encoding import encode_jpeg
+from components.synthesis.picture.factors import FactorDraw
+from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import (
     OCCLUDERS,
@@ -41,8 +49,8 @@ from components.synthesis.renders.framing import (
 from components.synthesis.renders.planning import PlannedView
 from components.synthesis.renders.relighting import BLOCK, Relit, prepare, relight
 from components.synthesis.renders.transfers import Transfer
-from components.synthesis.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.shards import Row, row_rng
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
+from components.synthesis.runs.shards import Row, row_rng
 
 GENERATOR, VERSION = "detent.renders", 1
 _ROWS_PER_SHARD = 1024

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.lobes import (
+from components.synthesis.light.lobes import (
     NUM_LOBES,
     SUN_HALF_ANGLE_DEG,
     SUN_SOLID_ANGLE_SR,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from components.core.digests import digest_json
 from components.core.errors import ConfigError
-from components.synthesis.lobes import NUM_LOBES
+from components.synthesis.light.lobes import NUM_LOBES
 from components.synthesis.renders.assembly import assemble
 from components.synthesis.renders.backends import Backend, choose_backend
 from components.synthesis.renders.basis import render_basis

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from components.core.errors import IntegrityError, StateError
 from components.core.files import write_bytes
 from components.core.progress import track
-from components.synthesis.lobes import NUM_LIGHTS
+from components.synthesis.light.lobes import NUM_LIGHTS
 from components.synthesis.renders.backends import Backend, choose_backend
 from components.synthesis.renders.models import Model
 from components.synthesis.renders.tracing import trace_views, transfer_digest

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES, NUM_SUNS
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, NUM_SUNS
 from components.synthesis.renders.lanes import Lanes, Stage, constant, lobes_around
 
 LIGHT_UNIT = 2**22  # one unit of light in the integer sums: up to 1,024 of them fit

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from components.selection import paired
-from components.selection.bounds import most_flips
+from components.selection.gate import paired
+from components.selection.gate.bounds import most_flips
 from tests.benchmarks.figures import SHORT, Figure
 
 MARGIN = 0.02

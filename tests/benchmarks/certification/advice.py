@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.selection import power
-from components.selection.checks import Findings, examine
-from components.selection.claims import Levels
-from components.selection.flips import Cells, Tally
-from components.selection.samples import IndependentSample
+from components.selection.gate import power
+from components.selection.gate.checks import Findings, examine
+from components.selection.gate.claims import Levels
+from components.selection.gate.flips import Cells, Tally
+from components.selection.gate.rates import IndependentSample
 from tests.benchmarks.certification import histories, shipped
 from tests.benchmarks.figures import SHORT, Figure
 

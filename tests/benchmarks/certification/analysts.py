@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from components.selection.bounds import most_flips
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.bounds import most_flips
+from components.selection.gate.policy import SpendingPolicy
 from tests.benchmarks.certification import histories
 from tests.benchmarks.certification.lifetimes import ALPHA
 

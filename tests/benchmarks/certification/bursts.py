@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from components.selection import bounds
+from components.selection.gate import bounds
 from tests.benchmarks.certification import histories, lifetimes, shipped
 from tests.benchmarks.figures import SHORT, Figure
 

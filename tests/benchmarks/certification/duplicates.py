@@ -98,9 +98,9 @@ def sets(num_photos: int = NUM_PHOTOS) -> Iterator[tuple[str, Photos]]:
 
 
 def _drawn(num_photos: int) -> Iterator[tuple[str, Photos]]:
-    from components.synthesis.customers.photography import photograph_customers
-    from components.synthesis.renders.catalog import render_catalog
-    from components.synthesis.renders.classes import CLASSES
+    from components.synthesis.builtin.catalog import render_catalog
+    from components.synthesis.builtin.classes import CLASSES
+    from components.synthesis.builtin.customers.photography import photograph_customers
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)

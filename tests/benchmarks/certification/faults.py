@@ -7,9 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.core import verdicts
-from components.selection import gate, paired
-from components.selection.evidence import Evidence, Pair
-from components.selection.policy import Policy
+from components.selection.gate import gate, paired
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.policy import Policy
 
 N, NUM_CLASSES, ACCURACY, GAIN = 5000, 10, 0.90, 0.02
 HARMLESS = ("identical models", "a mere reseed (0.8% both ways)")

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from components.selection.policy import SpendingPolicy
-from components.selection.spending import Account
+from components.selection.gate.policy import SpendingPolicy
+from components.selection.ledger.spending import Account
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
-from components.selection.samples import effective
+from components.selection.gate.rates import effective
 from tests.benchmarks.certification import histories, lifetimes, shipped
 from tests.benchmarks.figures import Figure
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from components.selection.bounds import Binomial, GroupMeans, most_flips
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.bounds import Binomial, GroupMeans, most_flips
+from components.selection.gate.policy import SpendingPolicy
 from tests.benchmarks.certification import histories, shipped
 
 ALPHA = 0.05

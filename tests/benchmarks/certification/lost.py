@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.params import parse_section, read_params
-from components.selection.checks import Findings, examine
-from components.selection.claims import Levels
-from components.selection.flips import NUM_STATES, Cells, Tally
-from components.selection.policy import Policy
-from components.selection.slicing import scope_of
-from components.selection.spending import Account
+from components.selection.gate.checks import Findings, examine
+from components.selection.gate.claims import Levels
+from components.selection.gate.flips import NUM_STATES, Cells, Tally
+from components.selection.gate.policy import Policy
+from components.selection.gate.slicing import scope_of
+from components.selection.ledger.spending import Account
 from tests.benchmarks.figures import SHORT, Figure
 
 NUM_CERTIFY, NUM_SEARCH, RATE = 1346, 673, 0.003

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from components.core.progress import track
-from components.selection.bounds import most_flips
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.bounds import most_flips
+from components.selection.gate.policy import SpendingPolicy
 from tests.benchmarks.certification import histories
 
 NUM_PAIRS, NUM_TRAIN, SIDE_PX = 20, 8000, 16

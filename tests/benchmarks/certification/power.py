@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from components.selection.bounds import most_flips
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.bounds import most_flips
+from components.selection.gate.policy import SpendingPolicy
 from tests.benchmarks.certification import histories, shipped
 
 LIMIT, SLICE_LIMIT, PLAN = 0.01, 0.05, SpendingPolicy()

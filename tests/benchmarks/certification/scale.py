@@ -79,7 +79,7 @@ def measure(tool: str, folder: Path) -> Cost:
 def run_gate(old: Path, new: Path) -> None:
     """The gate itself, decision and report included."""
     from components.selection.comparison import compare
-    from components.selection.policy import Policy
+    from components.selection.gate.policy import Policy
 
     compare(old, new, policy=Policy(), out=old.parent / "out")
 
@@ -114,9 +114,9 @@ def run_pandas(old: Path, new: Path) -> None:
 def decide_small(num_rows: int = 10_000) -> float:
     """Seconds for one open decision on tables in memory, with two slice columns."""
     from components.core import verdicts
-    from components.selection import gate
-    from components.selection.evidence import Evidence, Pair
-    from components.selection.policy import Policy
+    from components.selection.gate import gate
+    from components.selection.gate.evidence import Evidence, Pair
+    from components.selection.gate.policy import Policy
 
     rng = np.random.default_rng(0)
     was = rng.random(num_rows) < 0.9

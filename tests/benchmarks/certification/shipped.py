@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from components.core.workspace import Workspace
-from components.selection import paired, unconditional
-from components.selection.policy import Policy
+from components.selection.gate import paired, unconditional
+from components.selection.gate.policy import Policy
 from components.workloads.params import load_params
 
 N, NUM_CLASSES = 1346, 20

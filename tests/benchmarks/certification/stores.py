@@ -15,10 +15,10 @@ import pyarrow as pa
 from components.core import verdicts
 from components.promotion.journal import Journal
 from components.promotion.looks import JournalStore
-from components.selection.evidence import Evidence, Pair
-from components.selection.gate import decide
-from components.selection.ledger import Ledger
-from components.selection.policy import Policy
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.gate import decide
+from components.selection.gate.policy import Policy
+from components.selection.ledger.ledger import Ledger
 from tests.benchmarks.certification.lifetimes import share_upper
 from tests.benchmarks.figures import SHORT, Figure
 from tests.components.promotion.stores import DEFAULT_POSTGRES, answers, own_schema

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from components.selection import power
-from components.selection.spending import Account
+from components.selection.gate import power
+from components.selection.ledger.spending import Account
 from tests.benchmarks.certification import shipped
 from tests.benchmarks.figures import SHORT, Figure
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.models.growth import margins
-from components.models.merging import pool
+from components.models.networks.growth import margins
+from components.models.networks.merging import pool
 from components.training.config import Recipe
 from components.training.switching import THRESHOLDS, switch_points
 from tests.benchmarks.flips.images import Images

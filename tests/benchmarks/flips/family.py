@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from components.core.digests import digest_json
 from components.core.files import read_json, write_json
-from components.models.inheriting import inherit
-from components.models.prediction import predict_logits
-from components.models.subnets import (
+from components.models.networks.inheriting import inherit
+from components.models.networks.subnets import (
     Space,
     SubnetSpec,
     architecture_of,
@@ -28,14 +27,15 @@ from components.models.subnets import (
     multiply_adds,
     num_parameters,
 )
-from components.models.supernets import Supernet, extract, load_supernet, save_supernet
-from components.selection.frontier import Outcome
-from components.selection.proposals import Genotype, SearchSpace
-from components.selection.search import SearchPlan, SearchProblem, SearchResult, search
+from components.models.networks.supernets import Supernet, extract, load_supernet, save_supernet
+from components.models.prediction import predict_logits
+from components.selection.search.frontier import Outcome
+from components.selection.search.genotypes import Genotype, SearchSpace
+from components.selection.search.search import SearchPlan, SearchProblem, SearchResult, search
 from components.training.config import Recipe
+from components.training.family.supernet import MemberBench, SandwichLoss, calibration_images
 from components.training.fitting import fit
 from components.training.latency import measure_latency
-from components.training.supernet_fitting import MemberBench, SandwichLoss, calibration_images
 from tests.benchmarks.flips.arms import Reply, merge
 from tests.benchmarks.flips.lab import CoreClock, Lab, Order, Trained, treated_loss
 from tests.benchmarks.flips.rates import Rates, rates

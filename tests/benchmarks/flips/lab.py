@@ -24,9 +24,9 @@ from components.core.digests import digest_json
 from components.core.files import atomic_directory, atomic_path, read_json, write_json
 from components.core.progress import track
 from components.models.artefacts import ModelSpec, load_model, save_model
-from components.models.costs import count_multiply_adds, count_parameters
-from components.models.families import build_network
-from components.models.inheriting import inherit
+from components.models.networks.costs import count_multiply_adds, count_parameters
+from components.models.networks.inheriting import inherit
+from components.models.networks.registry import build_network
 from components.models.prediction import predict_logits
 from components.training.batches import AugmentationRanges, TrainingData
 from components.training.candidates import distance_of

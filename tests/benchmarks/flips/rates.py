@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from components.selection.bounds import Binomial
+from components.selection.gate.bounds import Binomial
 
 Guesses = NDArray[np.int64]
 

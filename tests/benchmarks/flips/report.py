@@ -10,8 +10,8 @@ from typing import Any
 import click
 import numpy as np
 
-from components.selection.frontier import Outcome
-from components.selection.frontier_picture import Landmarks, Spot, draw_frontier
+from components.selection.search.frontier import Outcome
+from components.selection.search.frontier_picture import Landmarks, Spot, draw_frontier
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.flips.rates import Rates, interval, told
 

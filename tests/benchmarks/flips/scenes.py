@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from components.models.subnets import (
+from components.models.networks.subnets import (
     Space,
     architecture_of,
     enumerate_specs,

@@ -9,10 +9,10 @@ from typing import Any
 import click
 import numpy as np
 
-from components.models.subnets import Space, multiply_adds, to_genes
-from components.selection.frontier import Outcome, hypervolume
-from components.selection.frontier_picture import Landmarks, Spot, draw_frontier
-from components.selection.search import SearchPlan
+from components.models.networks.subnets import Space, multiply_adds, to_genes
+from components.selection.search.frontier import Outcome, hypervolume
+from components.selection.search.frontier_picture import Landmarks, Spot, draw_frontier
+from components.selection.search.search import SearchPlan
 from components.training.config import Recipe
 from tests.benchmarks.figures import SHORT, Figure
 from tests.benchmarks.flips.arms import Scene, accuracy, own_reply

@@ -13,7 +13,7 @@ import pyarrow as pa
 from components.core import manifest
 from components.datasets.sources import ingest, ingest_nothing
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.contact_sheet import draw_contact_sheet
+from components.synthesis.picture.contact_sheet import draw_contact_sheet
 from components.synthesis.stock import read_stock
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.imaging.compositing import Style, composite

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.progress import track
-from components.synthesis.light_sources import direction, nearest_sun
-from components.synthesis.lighting import Light
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES, panorama_directions, project, sun_directions
-from components.synthesis.panoramas import light_from_panorama
+from components.synthesis.light.light_sources import direction, nearest_sun
+from components.synthesis.light.lighting import Light
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, panorama_directions, project, sun_directions
+from components.synthesis.light.panoramas import light_from_panorama
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Material, Model, Surface, stand
 from components.synthesis.renders.tracing import relit, trace_view

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from components.core.files import write_json
-from components.datasets import models3d
+from components.datasets import meshes
 from components.datasets.sources import ingest, ingest_nothing
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import plan_synthesis
-from components.synthesis.shards import fill_shards
+from components.synthesis.runs.shards import fill_shards
 from tests.benchmarks.figures import SHORT, Figure
 
 HOME = Path(os.environ.get("DETENT_HOME", ".detent")).resolve() / "bench" / f"synthesis{'-short' if SHORT else ''}"
@@ -83,7 +83,7 @@ def make_afresh(catalog: Path, config: Mapping[str, Any], *, seed: int = SEED) -
 def models(names: Sequence[str]) -> Path:
     """A catalogue of furniture models, each a class of its own."""
     files = [FURNITURE / f"{name}.glb" for name in names]
-    found = [models3d.store(path.name, path.read_bytes(), [], label=path.stem, licence="MIT-0") for path in files]
+    found = [meshes.store(path.name, path.read_bytes(), [], label=path.stem, licence="MIT-0") for path in files]
     return _once(f"models-{len(files)}", lambda out: _write_catalogue(out, found))
 
 
@@ -107,8 +107,8 @@ def mixed(num_pictured: int, names: Sequence[str]) -> Path:
         ingest(str(chosen), out=out, source="catalog")
         shutil.rmtree(chosen)
         files = [FURNITURE / f"{name}.glb" for name in names]
-        found = [models3d.store(path.name, path.read_bytes(), [], label=path.stem, licence="MIT-0") for path in files]
-        models3d.write_models(out / models3d.FOLDER, found)
+        found = [meshes.store(path.name, path.read_bytes(), [], label=path.stem, licence="MIT-0") for path in files]
+        meshes.write_models(out / meshes.FOLDER, found)
 
     return _once(f"mixed-{num_pictured}-{len(names)}", write)
 
@@ -146,6 +146,6 @@ def _once(name: str, write: Callable[[Path], Any]) -> Path:
     return out
 
 
-def _write_catalogue(out: Path, found: Sequence[models3d.StoredModel]) -> None:
+def _write_catalogue(out: Path, found: Sequence[meshes.StoredModel]) -> None:
     ingest_nothing(out, "catalog")
-    models3d.write_models(out / models3d.FOLDER, found)
+    meshes.write_models(out / meshes.FOLDER, found)

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.synthesis.factors import FactorDraw
-from components.synthesis.lighting import DrawnKind, LightConfig, draw_light
-from components.synthesis.lobes import NUM_LOBES
+from components.synthesis.builtin.classes import CLASSES, build
+from components.synthesis.builtin.looks import Look
+from components.synthesis.light.lighting import DrawnKind, LightConfig, draw_light
+from components.synthesis.light.lobes import NUM_LOBES
+from components.synthesis.picture.factors import FactorDraw
 from components.synthesis.renders import scenes
 from components.synthesis.renders.backends import choose_backend
-from components.synthesis.renders.classes import CLASSES, build
 from components.synthesis.renders.config import RendersConfig
-from components.synthesis.renders.looks import Look
 from components.synthesis.renders.meshes import load_model_file
 from components.synthesis.renders.models import Model, model_from_parts, srgb_from_linear
 from components.synthesis.renders.planning import draw_view

@@ -20,7 +20,7 @@ import psutil
 from components.core.files import read_json, write_json
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import Plan, plan_synthesis
-from components.synthesis.shards import fill_shards
+from components.synthesis.runs.shards import fill_shards
 from tests.benchmarks.figures import SHORT, Figure
 from tests.benchmarks.imaging.lab import HOME, SEED, TRANSFERS, backgrounds, furniture, models
 

@@ -25,8 +25,14 @@ from numpy.typing import NDArray
 
 from components.core.files import write_json
 from components.core.progress import track
-from components.synthesis.lobes import NUM_LOBES, SUN_HALF_ANGLE_DEG, SUN_SOLID_ANGLE_SR, evaluate, panorama_directions
-from components.synthesis.lobes import sun_directions as suns_of_the_basis
+from components.synthesis.light.lobes import (
+    NUM_LOBES,
+    SUN_HALF_ANGLE_DEG,
+    SUN_SOLID_ANGLE_SR,
+    evaluate,
+    panorama_directions,
+)
+from components.synthesis.light.lobes import sun_directions as suns_of_the_basis
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Model, Surface, srgb_from_linear
 from components.synthesis.renders.tracing import relit, trace_view

@@ -9,8 +9,8 @@ import torch
 
 from components.core.errors import ConfigError, DataError, IntegrityError
 from components.models.artefacts import ModelSpec, load_model, read_spec, save_model
-from components.models.families import build_network
 from components.models.identity import CARD, WEIGHTS, model_digest
+from components.models.networks.registry import build_network
 from components.models.prediction import predict
 
 ARCHITECTURE = {"family": "convnet", "num_classes": 3, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 2}

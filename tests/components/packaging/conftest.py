@@ -11,7 +11,7 @@ from PIL import Image
 
 from components.core.digests import sample_id
 from components.models.artefacts import ModelSpec, save_model
-from components.models.families import build_network
+from components.models.networks.registry import build_network
 from components.packaging import parity
 from components.packaging.building import BentoRef, build_bento
 from components.packaging.parity import Reference, predict_reference

@@ -17,8 +17,8 @@ from components.core.errors import IntegrityError, StateError
 from components.promotion.audit import verify
 from components.promotion.journal import Journal
 from components.promotion.looks import JournalStore
-from components.selection.ledger import Ledger, Question
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.policy import SpendingPolicy
+from components.selection.ledger.ledger import Ledger, Question
 
 IDS = [f"s{index}" for index in range(50)]
 PLAN = SpendingPolicy(planned_looks=4)
@@ -159,7 +159,7 @@ from pathlib import Path
 from components.promotion.journal import Journal
 from components.promotion.looks import JournalStore
 from components.selection import ledger
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.policy import SpendingPolicy
 url, home, step = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 journal = Journal.open(url, home=home)
 def die(*arguments, **options):

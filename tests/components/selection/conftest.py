@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from components.core import verdicts
-from components.selection.evidence import Evidence, Pair
-from components.selection.ledger import Ledger
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.ledger.ledger import Ledger
 
 OLD, NEW = "0" * 64, "a" * 64
 

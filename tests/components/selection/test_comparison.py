@@ -9,7 +9,7 @@ import pytest
 from components.core.decisions import read_decision
 from components.core.errors import DataError, SourceError
 from components.selection.comparison import compare, read_table
-from components.selection.policy import Policy
+from components.selection.gate.policy import Policy
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])

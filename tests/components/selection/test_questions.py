@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from components.core.errors import DataError, LeakError, StateError
-from components.selection import report
-from components.selection.evidence import Evidence, Pair
-from components.selection.gate import decide
-from components.selection.members import SplitMembers
-from components.selection.policy import Policy
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.gate import decide
+from components.selection.gate.policy import Policy
+from components.selection.ledger.members import SplitMembers
+from components.selection.report import report
 
 POLICY = Policy(limit=0.05)
 

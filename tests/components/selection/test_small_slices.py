@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from components.core.errors import ConfigError, DataError
 from components.core.params import parse_section, read_params
-from components.selection import report
-from components.selection.claims import Levels
-from components.selection.evidence import Evidence, Pair
-from components.selection.gate import decide
-from components.selection.policy import Policy
-from components.selection.slicing import num_testable
+from components.selection.gate.claims import Levels
+from components.selection.gate.evidence import Evidence, Pair
+from components.selection.gate.gate import decide
+from components.selection.gate.policy import Policy
+from components.selection.gate.slicing import num_testable
+from components.selection.report import report
 
 SHIPPED = parse_section(
     Policy, read_params(Path(__file__).parents[3] / "params.yaml")["selection"]["policy"], where="params.yaml"
@@ -98,7 +98,7 @@ def test_a_promotion_says_what_was_tested_and_what_could_be_lost(make_evidence, 
 
 
 def test_the_size_that_could_be_lost_is_the_size_that_is_lost(make_evidence, make_table, tmp_path) -> None:
-    from components.selection.ledger import Ledger
+    from components.selection.ledger.ledger import Ledger
 
     def outcome(size: int) -> str:
         certify = split(sized({"rare": size}, NUM_CERTIFY, 19), make_table, lost={"rare"}, prefix="s")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from components.models.artefacts import ModelSpec, save_model
-from components.models.families import build_network
+from components.models.networks.registry import build_network
 from components.packaging.building import BentoRef, build_bento
 from components.serving.server import free_port, running, wait_until_ready
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from components.core.digests import sample_id
 from components.core.files import read_json
 from components.core.manifest import read, write_shard
-from components.datasets.models3d import store, write_models
+from components.datasets.meshes import store, write_models
 from components.datasets.sources import ingest
 from components.synthesis.annotations import (
     depth_picture,
@@ -25,7 +25,7 @@ from components.synthesis.annotations import (
 )
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
-from components.synthesis.pictures import bounding_box, encode_jpeg, encode_png
+from components.synthesis.picture.pictures import bounding_box, encode_jpeg, encode_png
 
 
 def row(number: int, label: str | None, mask: np.ndarray | None, **more: object) -> dict:

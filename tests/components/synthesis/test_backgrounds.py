@@ -6,7 +6,7 @@ import pytest
 from components.core.errors import DataError
 from components.core.manifest import write_shard
 from components.synthesis.backgrounds import load_backgrounds, sort_backgrounds
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 
 
 def manifest_of(folder, *images: bytes):

@@ -12,7 +12,7 @@ from components.core.errors import ConfigError, DataError
 from components.synthesis import lots
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import SynthesisSummary, synthesise
-from components.synthesis.pictures import bounding_box, encode_png
+from components.synthesis.picture.pictures import bounding_box, encode_png
 from components.synthesis.stock import Doubtful
 
 CONFIG = SynthesisConfig(num_per_class=5, size_px=32)

@@ -13,7 +13,7 @@ from components.core.files import read_json, write_json
 from components.synthesis import lots, provenance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 from components.synthesis.provenance import Origin, Remaker, find_row, read_recipe, remake
 
 CONFIG = SynthesisConfig(num_per_class=6, size_px=32)

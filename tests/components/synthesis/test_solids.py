@@ -10,10 +10,10 @@ import pytest
 from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import ConfigError, IntegrityError
-from components.datasets.models3d import model_ids, store, write_models
+from components.datasets.meshes import model_ids, store, write_models
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import SynthesisSummary, synthesise
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 from components.synthesis.provenance import Origin, Remaker
 from components.synthesis.solids import straight
 

@@ -9,9 +9,9 @@ import pytest
 from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import DataError
-from components.datasets.models3d import StoredModel, store, write_models
+from components.datasets.meshes import StoredModel, store, write_models
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 from components.synthesis.stock import Stock, open_model, read_stock
 
 FACES = b"f 1/1 3/1 2/1\nf 1/1 2/1 4/1\nf 2/1 3/1 4/1\nf 1/1 4/1 3/1\n"

@@ -15,18 +15,18 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from components.core.errors import UnavailableError
 from components.models.artefacts import ModelSpec
-from components.models.exported import ExportedNetwork
-from components.models.families import build_network
-from components.models.merging import Merged
+from components.models.foreign.exported import ExportedNetwork
+from components.models.networks.merging import Merged
+from components.models.networks.registry import build_network
+from components.models.networks.subnets import Space, smallest
+from components.models.networks.supernets import Supernet
 from components.models.prediction import device_of
-from components.models.subnets import Space, smallest
-from components.models.supernets import Supernet
 from components.training import batches, fitting, treatments
 from components.training.batches import AugmentationRanges, LabelledPixels, TrainingData
 from components.training.devices import choose_device, uses_bf16
+from components.training.family.supernet import SandwichLoss
 from components.training.fitting import FitOptions
 from components.training.losses import Distance
-from components.training.supernet_fitting import SandwichLoss
 from components.training.treatments import Teacher, TreatedLoss
 
 ARCHITECTURE = {"family": "convnet", "num_classes": 2, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 1}

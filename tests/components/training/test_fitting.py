@@ -9,7 +9,7 @@ from torch import nn
 
 from components.core.errors import DataError
 from components.models.artefacts import ModelSpec
-from components.models.families import build_network
+from components.models.networks.registry import build_network
 from components.training.batches import Augmentation, AugmentationRanges, LabelledPixels, TrainingData
 from components.training.fitting import FitOptions, FitSummary, fit
 from components.training.losses import FlipConstraint

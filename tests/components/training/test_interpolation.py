@@ -8,7 +8,7 @@ from torch import nn
 
 from components.core.errors import ConfigError
 from components.models.artefacts import ModelSpec
-from components.models.families import build_network
+from components.models.networks.registry import build_network
 from components.models.prediction import predict_logits
 from components.training.batches import LabelledPixels
 from components.training.interpolation import interpolate, tune_coefficient

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from components.core.errors import ConfigError
-from components.models.onnx_networks import OnnxNetwork
+from components.models.foreign.onnx_networks import OnnxNetwork
 from components.training.latency import measure_latency
 
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.models.artefacts import ModelSpec
-from components.models.families import build_network
-from components.models.growth import Grown
-from components.models.merging import Merged, pool
+from components.models.networks.growth import Grown
+from components.models.networks.merging import Merged, pool
+from components.models.networks.registry import build_network
 from components.models.prediction import predict_logits
 from components.training.batches import LabelledPixels
 from components.training.switching import (

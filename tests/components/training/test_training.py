@@ -16,9 +16,9 @@ from components.core.manifest import ManifestWriter
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import load_model, save_model
-from components.models.growth import Grown
+from components.models.networks.growth import Grown
+from components.models.networks.slicing import is_statistic, take
 from components.models.prediction import predict_logits
-from components.models.slicing import is_statistic, take
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, TrainingSummary, train
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from components.core.errors import ConfigError
 from components.models.artefacts import ModelSpec
-from components.models.families import build_network
-from components.models.growth import Grown
+from components.models.networks.growth import Grown
+from components.models.networks.registry import build_network
 from components.training.losses import Distance, FlipConstraint, flip_surrogate
 from components.training.treatments import Teacher, TreatedLoss
 

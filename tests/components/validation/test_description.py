@@ -41,7 +41,7 @@ def test_vectors_come_in_the_order_of_the_photos(photos: Path, draw_image: Calla
 
 def test_the_champions_logits_describe_photos(tmp_path: Path, photos: Path) -> None:
     from components.models.artefacts import ModelSpec, load_model, save_model
-    from components.models.families import build_network
+    from components.models.networks.registry import build_network
     from components.models.prediction import predict_logits
 
     architecture = {"family": "convnet", "num_classes": 3, "widths": [4], "blocks": [1]}

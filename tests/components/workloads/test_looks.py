@@ -12,8 +12,8 @@ import pytest
 from components.core.errors import IntegrityError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.selection.ledger import Question
-from components.selection.policy import SpendingPolicy
+from components.selection.gate.policy import SpendingPolicy
+from components.selection.ledger.ledger import Question
 from components.workloads.looks import MEMBERS, open_ledger, read_membership
 from components.workloads.params import Params
 

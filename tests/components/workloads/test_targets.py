@@ -10,8 +10,8 @@ import pytest
 
 from components.core.decisions import Counts, Decision, Outcome
 from components.core.files import read_json
-from components.selection.policy import Policy
-from components.selection.targets import Target
+from components.selection.gate.policy import Policy
+from components.selection.search.targets import Target
 from components.workloads import targets
 from components.workloads.targets import Served, ask_against_own, serve_targets, stem_of, title_of, told_of
 

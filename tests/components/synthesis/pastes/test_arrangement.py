@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.arrangement import Placement, arrange, arrangement_shares, heap_layout, row_layout
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.shapes import Shape
+from components.synthesis.picture.factors import FactorDraw
 
 LONE = {"heap_probability": 0, "row_probability": 0, "held_probability": 0}
 BOX = Shape(elongation=2.5, axis_deg=90, is_box=True)

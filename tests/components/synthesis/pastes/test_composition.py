@@ -8,11 +8,11 @@ import pytest
 
 from components.core.errors import DataError
 from components.synthesis.backgrounds import Background
-from components.synthesis.factors import FactorDraw
 from components.synthesis.pastes.composition import compose
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.surroundings import Assets, beyond, crop_ground, draw_line, gather
+from components.synthesis.picture.factors import FactorDraw
 
 PLAIN = {
     "heap_probability": 0,

@@ -6,7 +6,7 @@ import pytest
 from components.core.errors import DataError
 from components.synthesis.pastes.cutouts import Cutout, cut_out, list_doubts
 from components.synthesis.pastes.doubts import DoubtfulCutout
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 
 
 def disc(colour, ground, radius=30, side=100) -> tuple[np.ndarray, np.ndarray]:

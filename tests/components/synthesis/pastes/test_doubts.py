@@ -7,7 +7,7 @@ from PIL import Image
 
 from components.synthesis.pastes.cutouts import draw_doubts
 from components.synthesis.pastes.doubts import DoubtfulCutout, doubts, unusable
-from components.synthesis.pictures import encode_png
+from components.synthesis.picture.pictures import encode_png
 
 
 def blank() -> np.ndarray:

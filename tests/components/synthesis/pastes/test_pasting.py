@@ -12,14 +12,14 @@ from PIL import Image
 from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import ConfigError
-from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.backgrounds import Background
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
-from components.synthesis.pictures import bounding_box, encode_png
-from components.synthesis.shards import fill_shards
+from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.picture.pictures import bounding_box, encode_png
+from components.synthesis.runs.shards import fill_shards
 
 HOSTILE = "../../päron'; DROP\n🍐"
 

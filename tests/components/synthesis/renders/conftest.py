@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from components.synthesis.light_sources import lobe_directions
-from components.synthesis.lobes import NUM_SUNS, ground_irradiance, lobe_solid_angles, sun_directions
+from components.synthesis.light.light_sources import lobe_directions
+from components.synthesis.light.lobes import NUM_SUNS, ground_irradiance, lobe_solid_angles, sun_directions
 from components.synthesis.renders.transfers import Transfer, View
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.synthesis.factors import FactorDraw
-from components.synthesis.lobes import NUM_LIGHTS
+from components.synthesis.light.lobes import NUM_LIGHTS
+from components.synthesis.picture.factors import FactorDraw
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import (
     Placement,

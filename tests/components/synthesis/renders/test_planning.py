@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import ConfigError, DataError
-from components.synthesis.aims import Aim
-from components.synthesis.factors import FactorDraw
+from components.synthesis.picture.aims import Aim
+from components.synthesis.picture.factors import FactorDraw
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.planning import Subject, draw_view, plan_views
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES
 from components.synthesis.renders.relighting import BLOCK, TILE, prepare, relight
 
 DIGEST = """

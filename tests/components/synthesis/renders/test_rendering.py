@@ -12,11 +12,11 @@ from PIL import Image
 from components.core.digests import sample_id
 from components.core.errors import ConfigError
 from components.core.manifest import table_from_rows
-from components.synthesis.aims import WORD_FACTORS, Aim
 from components.synthesis.backgrounds import Background
-from components.synthesis.camera import CameraConfig
-from components.synthesis.lighting import LightConfig
-from components.synthesis.panoramas import light_from_panorama
+from components.synthesis.light.lighting import LightConfig
+from components.synthesis.light.panoramas import light_from_panorama
+from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.picture.camera import CameraConfig
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import geometry, silhouette
 from components.synthesis.renders.planning import PlannedView, Subject

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from components.core.errors import ConfigError, UnavailableError
-from components.synthesis.lobes import NUM_LIGHTS, NUM_LOBES, evaluate, sun_directions
+from components.synthesis.builtin.parts import Finish, block, cushion
+from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, evaluate, sun_directions
 from components.synthesis.renders.backends import Backend, available
 from components.synthesis.renders.models import Material, Model, model_from_parts, stand
-from components.synthesis.renders.parts import Finish, block, cushion
 from components.synthesis.renders.scenes import build_scene, sky
 from components.synthesis.renders.tracing import direct_render, relit, trace_view, trace_views, transfer_digest
 from components.synthesis.renders.transfers import Tracing, View

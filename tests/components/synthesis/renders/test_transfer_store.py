@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from components.core.errors import IntegrityError, StateError
-from components.synthesis.lobes import NUM_LIGHTS
+from components.synthesis.builtin.parts import Finish, block
+from components.synthesis.light.lobes import NUM_LIGHTS
 from components.synthesis.renders import transfer_store
 from components.synthesis.renders.backends import Backend
 from components.synthesis.renders.models import Model, model_from_parts
-from components.synthesis.renders.parts import Finish, block
 from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View

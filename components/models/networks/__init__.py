@@ -1,0 +1,1 @@
+"""The families of networks that can be trained here, and how one holds another."""

@@ -1,0 +1,1 @@
+"""The certified decision: evidence in, claims tested, PROMOTE, HOLD or REJECT out."""

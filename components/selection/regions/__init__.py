@@ -1,0 +1,1 @@
+"""Where the errors are, found on one half and tested on the other."""

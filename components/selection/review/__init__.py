@@ -1,0 +1,1 @@
+"""What people put on record: wrong labels, and incidents that must stay right."""

@@ -1,0 +1,1 @@
+"""A nested family searched within limits, and what the search found."""

@@ -1,0 +1,1 @@
+"""The built-in customers' photos: another renderer, other variants, rooms, clutter, a phone camera."""

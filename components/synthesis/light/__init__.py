@@ -1,0 +1,1 @@
+"""The basis of all light, the lamps drawn in it, light read off pictures."""

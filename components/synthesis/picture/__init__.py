@@ -1,0 +1,1 @@
+"""From a scene to a file: camera, encoding, the factors on record."""

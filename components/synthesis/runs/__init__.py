@@ -1,0 +1,1 @@
+"""Rows made in shards, on processes, Dask or Ray, resumed after a kill."""

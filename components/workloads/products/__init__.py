@@ -1,0 +1,1 @@
+"""Products: which of a catalogue's products is on a customer's photo."""

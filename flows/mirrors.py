@@ -1,0 +1,110 @@
+"""Sets up the desk at which promotion works: the journal and the three mirrors of its champion."""
+
+from __future__ import annotations
+
+from components.core.errors import IntegrityError, StateError
+from components.core.files import read_json
+from components.core.settings import Settings
+from components.core.workspace import Workspace
+from components.models.identity import model_digest
+from components.packaging.building import content_digest, find_bento
+from components.packaging.projection import BentoTag
+from components.promotion.desk import Desk
+from components.promotion.journal import Journal
+from components.promotion.notices import notifier_from_environment
+from components.promotion.projections import DeploymentPointer, Pointer
+from components.promotion.rows import Champion, ChampionKey, Digests
+from components.promotion.signatures import signer_from_environment
+from components.selection.gate.gate import policy_digest
+from components.tracking.registry import champion_alias, set_champion_alias
+from components.tracking.runs import Tracker
+from components.workloads.params import Params
+from components.workloads.records import (
+    Winner,
+    bento_file,
+    check_winner,
+    code_digest,
+    evaluation_digest,
+    pinned_digest,
+    read_target_winners,
+    read_winner,
+)
+
+
+class ModelAlias:
+    """The alias `champion` of the registered model, a target's `champion-TARGET`, as a projection of the journal."""
+
+    name = "mlflow alias"
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def read(self, key: ChampionKey) -> Pointer | None:
+        """What the alias shows; None where Detent never set it."""
+        shown = champion_alias(self._tracker, model_name(key.workload, key.catalog), key.target)
+        return Pointer(model=shown[0], sequence=shown[1]) if shown is not None else None
+
+    def write(self, champion: Champion) -> None:
+        """Point the alias to this champion's version."""
+        name = model_name(champion.workload, champion.catalog)
+        set_champion_alias(
+            self._tracker, name, digest=champion.model, sequence=champion.sequence, target=champion.target
+        )
+
+
+def model_name(workload: str, catalog: str) -> str:
+    """The registered model that holds the versions of a workload and catalogue."""
+    return f"{workload}-{catalog}"
+
+
+def open_journal(settings: Settings) -> Journal:
+    """The journal that the settings name, signing as the actor if DETENT_SIGNING_KEY is set."""
+    journal = Journal.open(settings.journal_address, home=settings.home.resolve())
+    journal.signer = signer_from_environment(settings.actor)
+    return journal
+
+
+def open_desk(settings: Settings, tracker: Tracker) -> Desk:
+    """The journal with all its projections."""
+    home = settings.home.resolve()
+    projections = (ModelAlias(tracker), BentoTag(home / "bentoml", Pointer), DeploymentPointer(home))
+    return Desk(journal=open_journal(settings), projections=projections, notify=notifier_from_environment())
+
+
+def current_winner(workspace: Workspace, target: str = "") -> Winner:
+    """What the last release let through, for a target if one is named; StateError when there is none."""
+    winner = read_target_winners(workspace).get(target) if target else read_winner(workspace)
+    if winner is None:
+        raise StateError(
+            f"the last release has no winner to promote{f' for {target}' if target else ''}; run `detent run release` "
+            "and see its decision"
+        )
+    return winner
+
+
+def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
+    """What an approval of this winner is bound to, computed afresh."""
+    policy = policy_digest(params.selection.policy)
+    check_winner(winner, workspace, policy=policy)
+    model = model_digest(winner.model(workspace))
+    return Digests(
+        model=model,
+        evaluation_set=evaluation_digest(workspace),
+        policy=policy,
+        decision=winner.digest,
+        bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model, target=winner.target))),
+        champion=pinned_digest(workspace, winner.target),
+        code=code_digest(),
+    )
+
+
+def bento_tag(workspace: Workspace, *, model: str, target: str = "") -> str:
+    """The tag of the Bento that was packaged of a model; IntegrityError when it is of another, or of none."""
+    path = bento_file(workspace, target)
+    value = read_json(path) if path.is_file() else {}
+    if value.get("tag") is None or value.get("model_digest") != model:
+        raise IntegrityError(
+            f"{path} is of model {str(value.get('model_digest'))[:12]}, the winner is {model[:12]}: `detent run` "
+            "packages anew; nothing was proposed or promoted"
+        )
+    return str(value["tag"])

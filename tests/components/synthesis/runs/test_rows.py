@@ -1,0 +1,30 @@
+"""Rows of finished images: a recipe is JSON, licences stand once, sizes are the mask's."""
+
+import json
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
+
+NUMBER = st.integers(0, 2**31)
+
+
+@given(seed=NUMBER, shard=NUMBER, index=NUMBER)
+def test_a_recipe_is_what_json_writes_with_sorted_keys(seed: int, shard: int, index: int) -> None:
+    told = {"generator": "detent.pastes", "version": 2, "seed": seed, "recipe": "ab12", "shard": shard, "index": index}
+    written = place_recipe("detent.pastes", 2, seed=seed, recipe="ab12", place=(shard, index))
+    assert written == json.dumps(told, sort_keys=True)
+
+
+def test_a_licence_stands_once() -> None:
+    assert joined_licences("MIT", None, "CC0", "MIT") == "MIT; CC0"
+    assert joined_licences(None, "") is None
+
+
+def test_size_and_box_are_the_masks() -> None:
+    mask = np.zeros((6, 8), np.uint8)
+    mask[2:4, 3:7] = 255
+    columns = image_columns(b"picture", mask)
+    assert (columns["width_px"], columns["height_px"], columns["box"]) == (8, 6, [3, 2, 7, 4])
