@@ -19,8 +19,8 @@ from components.core.workspace import STAGES, Workspace
 from components.models.identity import model_digest
 from components.promotion.rows import Champion, ChampionKey
 from components.workloads.classification.incumbents import INCUMBENT, take_in_incumbent
-from components.workloads.params import Params
-from components.workloads.records import PIN, pinned_digest, target_champion
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import PIN, pinned_digest, target_champion
 from flows.graph import Graph
 from flows.mirrors import model_name, open_journal
 

@@ -14,8 +14,8 @@ from components.selection.gate.bounds import most_flips
 from components.selection.ledger.ledger import Standing
 from components.selection.ledger.members import SplitMembers
 from components.selection.ledger.spending import Account
-from components.workloads.looks import open_ledger
-from components.workloads.params import Params
+from components.workloads.rails.looks import open_ledger
+from components.workloads.rails.params import Params
 
 
 def budget_of(workspace: Workspace, params: Params) -> Budget | None:

@@ -18,8 +18,8 @@ from components.promotion.signatures import signer_from_environment
 from components.selection.gate.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
 from components.tracking.runs import Tracker
-from components.workloads.params import Params
-from components.workloads.records import (
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import (
     Winner,
     bento_file,
     check_winner,

@@ -26,8 +26,8 @@ from components.validation.placement import (
     write_placement,
 )
 from components.validation.retirement import Retirement
-from components.workloads.looks import open_ledger
-from components.workloads.params import load_params
+from components.workloads.rails.looks import open_ledger
+from components.workloads.rails.params import load_params
 from flows.graph import Graph
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from components.promotion.actors import current_actor
 from components.promotion.proposals import Candidate, Proposal, propose
 from components.promotion.rows import ChampionKey
 from components.tracking.registry import find_version
-from components.workloads.records import Winner, read_target_winners, read_winner
+from components.workloads.rails.records import Winner, read_target_winners, read_winner
 from flows.mirrors import bento_tag, digests_of, open_desk
 from flows.promotion import move_champion
 from flows.session import Session

@@ -11,8 +11,8 @@ from components.core.settings import Settings
 from components.core.stages import Workload
 from components.core.workspace import Workspace
 from components.tracking.runs import Tracker
-from components.workloads.params import Params, load_params
-from components.workloads.records import code_digest
+from components.workloads.rails.params import Params, load_params
+from components.workloads.rails.records import code_digest
 from components.workloads.registry import find_workload
 from flows.graph import Graph
 from flows.mirrors import model_name

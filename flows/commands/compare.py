@@ -12,7 +12,7 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.selection.gate.policy import Policy
-from components.workloads.params import load_params
+from components.workloads.rails.params import load_params
 from flows.answers import Answer, Table
 from flows.budget import budget_of, tell_price
 from flows.commands.run import GATE_SAID_NO, prepare
@@ -57,7 +57,7 @@ def _compare_versions(
 ) -> Answer:
     from components.tracking.registry import fetch_version
     from components.tracking.runs import Tracker
-    from components.workloads.gating import gate_pair
+    from components.workloads.rails.selection import gate_pair
     from flows.mirrors import model_name
 
     workspace = Workspace.from_settings(settings)

@@ -21,8 +21,8 @@ from components.core.files import atomic_directory, read_json, write_json, write
 from components.core.params import parse_section
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.workloads.params import Params
-from components.workloads.records import read_decisions
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
 from flows.commands.run import prepare, run_release
 

@@ -14,7 +14,7 @@ from components.selection.review import marks, replay
 from components.selection.review.replay import Incident
 from components.validation.placement import write_placement
 from components.validation.retirement import set_aside
-from components.workloads.records import read_decisions
+from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
 from flows.commands.run import prepare, workspace_lock
 from flows.graph import Graph

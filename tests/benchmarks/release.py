@@ -45,7 +45,7 @@ from components.models.prediction import predict
 from components.tracking.runs import Tracker
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, train
-from components.workloads.params import Params
+from components.workloads.rails.params import Params
 from flows.commands.demo import lay_out, write_all_params
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 

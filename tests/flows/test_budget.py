@@ -12,8 +12,8 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.selection.ledger.ledger import Question
 from components.selection.ledger.members import SplitMembers
-from components.workloads.looks import open_ledger
-from components.workloads.params import Params
+from components.workloads.rails.looks import open_ledger
+from components.workloads.rails.params import Params
 from flows.budget import anchor_warning, budget_of, fresh_split_size, is_worn, tell_price
 from tests.flows.drawn import lay_out_splits
 

@@ -31,10 +31,10 @@ from components.packaging.projection import champion_bento
 from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import ChampionKey
 from components.tracking.registry import DIGEST, champion_alias, register_model
-from components.workloads.params import load_params
 from components.workloads.products.workload import WORKLOAD
-from components.workloads.records import read_decisions, read_target_winners
-from components.workloads.targets import write_record
+from components.workloads.rails.params import load_params
+from components.workloads.rails.records import read_decisions, read_target_winners
+from components.workloads.rails.targets import write_record
 from flows import promotion, proposals
 from flows.baseline import champion_of, refresh_baseline
 from flows.commands.status import read_status

@@ -27,8 +27,8 @@ from components.selection.regions.error_regions import RegionReport, RegionTest
 from components.selection.regions.region_tree import CLASS, Condition, ErrorTable
 from components.selection.review.marks import read_marks
 from components.synthesis.picture.aims import WORD_FACTORS, Aim
-from components.workloads.params import Params
-from components.workloads.records import read_winner
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import read_winner
 
 CHAMPION, RESEED = "champion", "reseed"
 _ABOUT_A_SAMPLE = ("sample_id", "label", "group")

@@ -28,8 +28,8 @@ from components.training.candidates import CandidateSummary
 from components.training.family.fit import train_family
 from components.training.family.members import COSTS, Family, costs_of
 from components.training.training import FAMILY, RESEED, TrainingInputs
-from components.workloads.params import Params
-from components.workloads.targets import RECORD, write_record
+from components.workloads.rails.params import Params
+from components.workloads.rails.targets import RECORD, write_record
 
 log = logging.getLogger(__name__)
 TABLE, PICTURE = "members.parquet", "frontier.png"

@@ -18,8 +18,8 @@ from components.core.files import atomic_directory, read_json, write_json
 from components.core.params import parse_section
 from components.core.stages import StageReport, Workload, write_report
 from components.core.workspace import Workspace
-from components.workloads.params import Params
-from components.workloads.records import champion_folder
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import champion_folder
 
 
 def validation(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
@@ -133,7 +133,7 @@ def training(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
 
 def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
     """Candidates and champion in; a decision each, and the winner's name, out."""
-    from components.workloads.gating import gate
+    from components.workloads.rails.selection import gate
 
     params = _params(raw)
     out = workspace.stage("selection")
@@ -145,7 +145,7 @@ def selection(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
 
 def packaging(workspace: Workspace, raw: Mapping[str, Any]) -> StageReport:
     """The winner in; a Bento that answers as it was evaluated out, and one for each target that is to be served."""
-    from components.workloads.bentos import package_winners
+    from components.workloads.rails.packaging import package_winners
 
     return _told(workspace.stage("packaging"), package_winners(workspace, _params(raw)))
 

@@ -27,7 +27,7 @@ from components.workloads.classification.aiming import (
     read_evidence,
     write_aims,
 )
-from components.workloads.records import winner_json
+from components.workloads.rails.records import winner_json
 
 N = 900
 

@@ -40,10 +40,10 @@ from components.training.family.supernet import MemberBench
 from components.training.switching import THRESHOLDS
 from components.workloads.classification import family_search
 from components.workloads.classification.incumbents import INCUMBENT, take_in_incumbent
-from components.workloads.looks import open_ledger
-from components.workloads.params import Params
 from components.workloads.products.workload import selection, training
-from components.workloads.targets import read_record
+from components.workloads.rails.looks import open_ledger
+from components.workloads.rails.params import Params
+from components.workloads.rails.targets import read_record
 from tests.flows.drawn import PRODUCTS, draw_striped, lay_out_splits, pin_champion
 
 FAMILY: dict[str, Any] = {

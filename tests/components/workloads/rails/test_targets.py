@@ -12,8 +12,8 @@ from components.core.decisions import Counts, Decision, Outcome
 from components.core.files import read_json
 from components.selection.gate.policy import Policy
 from components.selection.search.targets import Target
-from components.workloads import targets
-from components.workloads.targets import Served, ask_against_own, serve_targets, stem_of, title_of, told_of
+from components.workloads.rails import targets
+from components.workloads.rails.targets import Served, ask_against_own, serve_targets, stem_of, title_of, told_of
 
 PHONE = Target(name="phone", multiply_adds=100, flip_limit=0.1)
 RECORD: dict[str, Any] = {

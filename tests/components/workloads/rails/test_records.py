@@ -17,7 +17,7 @@ from components.core.files import write_json, write_text
 from components.core.manifest import ManifestWriter
 from components.core.workspace import Workspace
 from components.models.identity import CARD, WEIGHTS, model_digest
-from components.workloads.records import (
+from components.workloads.rails.records import (
     WINNER,
     champion_folder,
     check_winner,
@@ -200,7 +200,7 @@ def test_the_code_is_that_which_runs_wherever_it_is_installed(tmp_path: Path) ->
     shutil.copytree(root, tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__"))
 
     def ask() -> str:
-        asked = "from components.workloads.records import code_digest; print(code_digest())"
+        asked = "from components.workloads.rails.records import code_digest; print(code_digest())"
         command = [sys.executable, "-c", asked]
         return subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout.strip()
 

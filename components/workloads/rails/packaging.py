@@ -13,8 +13,8 @@ from components.core.stages import StageReport
 from components.core.workspace import Workspace
 from components.packaging.packaging import BENTO_FILE, package, read_bento
 from components.workloads.classification.judging import parity_reference
-from components.workloads.params import Params
-from components.workloads.records import Winner, bento_file, read_target_winners, read_winner
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import Winner, bento_file, read_target_winners, read_winner
 
 
 def package_winners(workspace: Workspace, params: Params) -> StageReport:

@@ -26,10 +26,10 @@ from components.selection.gate.gate import decide, decide_all, policy_digest
 from components.selection.report.report import write_report
 from components.selection.review.marks import read_marks
 from components.workloads.classification.judging import Edges, factor_edges, judge
-from components.workloads.looks import open_ledger, read_membership
-from components.workloads.params import Params
-from components.workloads.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json
-from components.workloads.targets import (
+from components.workloads.rails.looks import open_ledger, read_membership
+from components.workloads.rails.params import Params
+from components.workloads.rails.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json
+from components.workloads.rails.targets import (
     ask_against_own,
     ask_finalists,
     num_searched,

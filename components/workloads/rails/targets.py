@@ -24,7 +24,7 @@ from components.selection.gate.gate import decide
 from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
 from components.selection.search.targets import Target, choose
-from components.workloads.records import TARGETS
+from components.workloads.rails.records import TARGETS
 
 FAMILY, RECORD = "family", "record.json"
 _AT = "@"  # no candidate's name holds it

@@ -20,7 +20,7 @@ from components.promotion.looks import JournalStore
 from components.selection.ledger.anchor import read_anchor
 from components.selection.ledger.ledger import Ledger
 from components.selection.ledger.members import SplitMembers
-from components.workloads.params import Params
+from components.workloads.rails.params import Params
 
 MEMBERS = "members.parquet"
 _SEEN = ("train", "search")

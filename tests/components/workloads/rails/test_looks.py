@@ -14,8 +14,8 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.selection.gate.policy import SpendingPolicy
 from components.selection.ledger.ledger import Question
-from components.workloads.looks import MEMBERS, open_ledger, read_membership
-from components.workloads.params import Params
+from components.workloads.rails.looks import MEMBERS, open_ledger, read_membership
+from components.workloads.rails.params import Params
 
 STORED = Path(__file__).parent / "stored"  # a ledger and its anchor, written when it was a file of its own
 OLD_IDS = [f"s{index}" for index in range(60)]
