@@ -18,9 +18,9 @@ from components.core.settings import Settings
 from components.core.workspace import STAGES, Workspace
 from components.models.identity import model_digest
 from components.promotion.rows import Champion, ChampionKey
-from components.workloads.classification.incumbents import INCUMBENT, take_in_incumbent
+from components.workloads.classification.incumbents import take_in_incumbent
 from components.workloads.rails.params import Params
-from components.workloads.rails.records import PIN, pinned_digest, target_champion
+from components.workloads.rails.records import INCUMBENT, PIN, pinned_digest, target_champion
 from flows.graph import Graph
 from flows.mirrors import model_name, open_journal
 
@@ -50,7 +50,7 @@ def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumb
     with atomic_directory(workspace.baseline) as partial:
         _fetch(settings, params, wanted, out=partial)
         if incumbent is not None:
-            take_in_incumbent(incumbent, out=partial / INCUMBENT)
+            take_in_incumbent(incumbent, partial / INCUMBENT)
         elif main is None and (workspace.baseline / INCUMBENT).is_dir():
             shutil.copytree(workspace.baseline / INCUMBENT, partial / INCUMBENT)
         anchor = params.selection.anchor_version

@@ -27,7 +27,7 @@ from components.validation.placement import (
 )
 from components.validation.retirement import Retirement
 from components.workloads.rails.looks import open_ledger
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.graph import Graph
 
 log = logging.getLogger(__name__)

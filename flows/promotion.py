@@ -30,8 +30,9 @@ from components.promotion.reconciliation import reconcile
 from components.promotion.rows import Digests
 from components.tracking.runs import Tracker
 from components.workloads.rails.looks import open_ledger
-from components.workloads.rails.params import Params, load_params
+from components.workloads.rails.params import Params
 from components.workloads.rails.records import Winner
+from components.workloads.registry import load_params
 from flows.answers import Answer, Table
 from flows.commands.run import prepare
 from flows.ghosts import end_flow_ghosts, end_server_ghosts, end_tracked_ghosts, record_process

@@ -7,19 +7,11 @@ evaluation gave them. Arrays only, never a pickle.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
-
-import numpy as np
 
 from components.core.errors import IntegrityError
-from components.core.files import atomic_path
 from components.core.workspace import Workspace
 from components.promotion.promotions import Reverify
 from components.promotion.rows import Champion
-
-if TYPE_CHECKING:
-    from components.packaging.parity import Reference
 
 
 def record_predictions(workspace: Workspace, model: Path, bento_digest: str, *, num_samples: int) -> None:
@@ -28,6 +20,7 @@ def record_predictions(workspace: Workspace, model: Path, bento_digest: str, *, 
     if path.is_file():
         return
     from components.workloads.classification.judging import parity_reference
+    from components.workloads.classification.recording import write_recording
 
     photos = workspace.stage("validation") / "photos" / "search"
     write_recording(path, parity_reference(model, photos, num_samples=num_samples, cache=workspace.cache))
@@ -39,6 +32,7 @@ def reverify_in(workspace: Workspace) -> Reverify:
     def reverify(champion: Champion) -> None:
         from components.packaging.building import BentoRef, check_content, find_bento
         from components.packaging.parity import check_parity
+        from components.workloads.classification.recording import read_recording
 
         if champion.bento is None or champion.bento_digest is None:
             raise IntegrityError(
@@ -57,39 +51,6 @@ def reverify_in(workspace: Workspace) -> Reverify:
         check_parity(bento, read_recording(recording))
 
     return reverify
-
-
-def write_recording(path: Path, reference: Reference) -> None:
-    """Write images and probabilities atomically."""
-    with atomic_path(path) as partial, partial.open("wb") as file:
-        np.savez(
-            file,
-            sample_ids=np.array(reference.sample_ids),
-            lengths=np.array([len(image) for image in reference.images]),
-            images=np.frombuffer(b"".join(reference.images), dtype=np.uint8),
-            probabilities=reference.probabilities,
-            classes=np.array(reference.classes),
-            model_digest=np.array(reference.model_digest),
-        )
-
-
-def read_recording(path: Path) -> Reference:
-    """Read images and probabilities back; IntegrityError when the file is damaged."""
-    from components.packaging.parity import Reference
-
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            ends = np.cumsum(arrays["lengths"])
-            images = arrays["images"].tobytes()
-            return Reference(
-                sample_ids=tuple(arrays["sample_ids"].tolist()),
-                images=tuple(images[end - size : end] for end, size in zip(ends, arrays["lengths"], strict=True)),
-                probabilities=arrays["probabilities"],
-                classes=tuple(arrays["classes"].tolist()),
-                model_digest=str(arrays["model_digest"]),
-            )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise IntegrityError(f"{path} cannot be read ({error}): restore it from a backup") from error
 
 
 def _path(workspace: Workspace, bento_digest: str) -> Path:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.settings import Settings
-from components.core.stages import Workload
+from components.core.workloads import Workload
 from components.core.workspace import Workspace
 from components.tracking.runs import Tracker
-from components.workloads.rails.params import Params, load_params
+from components.workloads.rails.params import Params
 from components.workloads.rails.records import code_digest
-from components.workloads.registry import find_workload
+from components.workloads.registry import find_workload, load_params
 from flows.graph import Graph
 from flows.mirrors import model_name
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.core.errors import DetentError
 from components.core.stages import StageReport, read_report
+from components.core.workloads import StageInput
 from components.core.workspace import Stage
 from components.tracking.registry import DIGEST, register_model
 from flows.session import Session
@@ -35,7 +36,9 @@ def perform(session: Session, stage: Stage) -> StageReport:
     with session.tracker.run(stage, parent=session.run_id, tags={"detent.stage": stage}) as run_id:
         started = time.perf_counter()
         with session.graph.recording(stage):
-            report = session.workload.stages[stage](session.workspace, session.params.model_dump(mode="json"))
+            report = session.workload.stages[stage].run(
+                StageInput(workspace=session.workspace, params=session.params, workload=session.workload)
+            )
             seconds = time.perf_counter() - started
         session.tracker.log(run_id, metrics={"stage_seconds": seconds})
         _tell(session, stage, run_id, report)

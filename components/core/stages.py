@@ -1,17 +1,13 @@
-"""What a stage of a workload is: a function of a workspace and its parameters that writes one folder.
-
-The folder is `data/STAGE`; its `report.json` is the StageReport, so that a skipped stage can still be told of.
-"""
+"""What a stage tells: `report.json` in its folder `data/STAGE`, so that a skipped stage can still be told of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.core.files import read_json, write_json
-from components.core.workspace import Stage, Workspace
 
 REPORT = "report.json"
 
@@ -27,18 +23,6 @@ class StageReport:
     facts: Mapping[str, str] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     children: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-StageFunction = Callable[[Workspace, Mapping[str, Any]], StageReport]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """What Detent is run on: a name, what it is in a sentence, and one function a stage."""
-
-    name: str
-    summary: str
-    stages: Mapping[Stage, StageFunction]
 
 
 def write_report(folder: Path, report: StageReport) -> None:

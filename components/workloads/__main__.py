@@ -9,18 +9,20 @@ import logging
 import sys
 
 from components.core.errors import ConfigError, DetentError
-from components.core.params import read_params
 from components.core.settings import Settings, prepare_environment
 from components.core.stages import StageReport
+from components.core.workloads import StageInput
 from components.core.workspace import STAGES, Stage, Workspace
-from components.workloads.registry import find_workload
+from components.workloads.registry import find_workload, load_params
 
 
 def run_stage(stage: Stage, workspace: Workspace) -> StageReport:
     """Run one stage of the workload that params.yaml names."""
-    params = read_params(workspace.params)
-    workload = find_workload(str(params.get("workload", "products")))
-    return workload.stages[stage](workspace, params)
+    params = load_params(workspace)
+    workload = find_workload(params.workload)
+    if stage not in workload.stages:
+        raise ConfigError(f"workload '{workload.name}' has no stage {stage}, it has {', '.join(workload.stages)}")
+    return workload.stages[stage].run(StageInput(workspace=workspace, params=params, workload=workload))
 
 
 def main(arguments: list[str]) -> int:

@@ -1,19 +1,24 @@
-"""What Detent is run on: one module a workload, found by name.
+"""Workloads found by name, and params.yaml read for the one that it names.
 
-To add one, write a module with a WORKLOAD (see products/workload.py), and name it in BUILT_IN, or in the entry-point
-group `detent.workloads` of a package of your own.
+To add a workload, write a package with a WORKLOAD (see products/workload.py), and name it in BUILT_IN, or in the
+entry-point group `detent.workloads` of a package of your own.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TypeVar
 
 from components.core.errors import ConfigError
-from components.core.stages import Workload
+from components.core.params import parse_section, read_params
+from components.core.workloads import Workload
+from components.core.workspace import Workspace
+from components.workloads.rails.params import Params
 
 GROUP = "detent.workloads"
 BUILT_IN = {"products": "components.workloads.products.workload:WORKLOAD"}
+P = TypeVar("P", bound=Params)
 
 
 def workload_names() -> list[str]:
@@ -32,5 +37,41 @@ def find_workload(name: str) -> Workload:
             raise ConfigError(f"unknown workload '{name}', known: {', '.join(workload_names())}")
         found = points[0].load()
     if not isinstance(found, Workload):
-        raise ConfigError(f"workload '{name}' is a {type(found).__name__}, expected a core.stages.Workload")
+        raise ConfigError(f"workload '{name}' is a {type(found).__name__}, expected a core.workloads.Workload")
+    if not issubclass(found.params, Params):
+        raise ConfigError(f"workload '{name}': its params are no subclass of the platform's (workloads.rails.params)")
     return found
+
+
+def load_params(workspace: Workspace) -> Params:
+    """Read and check a workspace's params.yaml, once, as its workload wants it.
+
+    ConfigError names what is wrong and what is known.
+    """
+    raw = read_params(workspace.params)
+    model = find_workload(str(raw.get("workload", "products"))).params
+    missing = sorted(model.model_fields.keys() - raw.keys() - {"people"})
+    params = parse_section(model, raw, where=workspace.params.name)
+    assert isinstance(params, Params)
+    if missing:
+        raise ConfigError(f"{workspace.params.name}: {missing} are missing; add `{missing[0]}: {{}}` for the defaults")
+    return params
+
+
+def load_params_as(kind: type[P], workspace: Workspace) -> P:
+    """The same for a command that needs one kind of workload; ConfigError when params.yaml is of another."""
+    params = load_params(workspace)
+    if not isinstance(params, kind):
+        raise ConfigError(
+            f"{workspace.params.name} is of workload {params.workload}, for which this command does nothing"
+        )
+    return params
+
+
+def check_workload(params: Params, name: str | None) -> None:
+    """ConfigError when the command line names another workload than params.yaml."""
+    if name is not None and name != params.workload:
+        raise ConfigError(
+            f"--workload {name}, but params.yaml says workload: {params.workload}; one workspace holds one workload, "
+            "so change params.yaml or use another worktree"
+        )

@@ -13,7 +13,7 @@ from components.selection.regions.error_regions import RegionReport, RegionTest,
 from components.selection.regions.region_picture import draw_regions
 from components.synthesis.picture.aims import Aim
 from components.workloads.classification.aiming import Evidence, aims_for, drawn_factors, read_evidence, write_aims
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.answers import Answer, Table
 from flows.commands.run import prepare, workspace_lock
 

@@ -12,7 +12,7 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.selection.gate.policy import Policy
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.answers import Answer, Table
 from flows.budget import budget_of, tell_price
 from flows.commands.run import GATE_SAID_NO, prepare

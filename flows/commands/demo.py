@@ -21,13 +21,13 @@ from components.core.files import atomic_directory, read_json, write_json, write
 from components.core.params import parse_section
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.workloads.rails.params import Params
+from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
 from flows.commands.run import prepare, run_release
 
 log = logging.getLogger(__name__)
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("components", "flows", "dvc.yaml", ".dvcignore")
 
 NUM_PER_CLASS = 10
@@ -153,7 +153,7 @@ def _release(chapter: Chapter, workspace: Workspace, *, seed: int) -> dict[str, 
 
 def write_all_params(workspace: Workspace, sections: Mapping[str, Any]) -> None:
     """Write params.yaml with the defaults filled in, since DVC wants every parameter that it tracks to be there."""
-    params = parse_section(Params, dict(sections), where="the demo's parameters")
+    params = parse_section(ClassificationParams, dict(sections), where="the demo's parameters")
     write_text(workspace.params, yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
 
 

@@ -15,7 +15,8 @@ from components.validation.members import members_of
 from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
 from components.validation.stage import Sources, look
-from components.workloads.rails.params import Params, load_params
+from components.workloads.rails.params import Params
+from components.workloads.registry import load_params
 from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.commands.run import SOURCE_KINDS, prepare, take_in, workspace_lock

@@ -15,8 +15,9 @@ from components.core.settings import Settings, prepare_environment
 from components.core.workspace import SOURCE_NAMES, STAGES, SourceName, Stage, Workspace
 from components.promotion.journal import Journal
 from components.promotion.rows import ChampionKey
-from components.workloads.rails.params import Params, check_workload, load_params
+from components.workloads.rails.params import Params
 from components.workloads.rails.records import Winner, read_decisions, read_target_winners, read_winner
+from components.workloads.registry import check_workload, load_params
 from flows.answers import Answer, Table
 from flows.baseline import champion_of, refresh_baseline
 from flows.graph import Graph

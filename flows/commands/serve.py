@@ -6,7 +6,7 @@ from components.core.workspace import Workspace
 from components.packaging.building import find_bento
 from components.packaging.projection import champion_bento
 from components.serving.server import serve
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.commands.run import prepare
 
 

@@ -6,8 +6,8 @@ from components.core.workspace import STAGES, Workspace
 from components.promotion.audit import status as read_standing
 from components.promotion.rows import Champion, ChampionKey
 from components.selection.gate import words
-from components.workloads.rails.params import load_params
 from components.workloads.rails.records import read_decisions
+from components.workloads.registry import load_params
 from flows.answers import Answer
 from flows.budget import anchor_warning, budget_of, fresh_split_size, is_small, is_worn
 from flows.commands.run import is_taken_in, prepare

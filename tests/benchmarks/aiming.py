@@ -35,7 +35,7 @@ from components.synthesis.picture.aims import Aim, fits
 from components.training.config import TrainingConfig
 from components.training.training import TrainingInputs, train
 from components.workloads.classification.aiming import Drawn, aims_for, drawn_factors, error_table
-from components.workloads.classification.judging import judge
+from components.workloads.classification.judging import judge_model
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
 SEEDS = [0] if SHORT else [0, 1, 2]
@@ -191,7 +191,7 @@ def _judged(name: str, synthetic: Path, splits: dict[str, Path], folder: Path, *
     train(inputs, TrainingConfig.model_validate(TRAINING), out=folder / "models" / name, seed=seed)
     model = load_model(folder / "models" / name / "plain" / "model")
     return {
-        split: error_table(judge(model, splits[split], cache=folder / "cache"), _about(splits[split]))
+        split: error_table(judge_model(model, splits[split], cache=folder / "cache"), _about(splits[split]))
         for split in ("search", "held back")
     }
 

@@ -45,7 +45,7 @@ from components.models.prediction import predict
 from components.tracking.runs import Tracker
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, train
-from components.workloads.rails.params import Params
+from components.workloads.classification.params import ClassificationParams
 from flows.commands.demo import lay_out, write_all_params
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
@@ -195,7 +195,10 @@ def _inputs(workspace: Workspace) -> TrainingInputs:
 
 def _train_ours(name: str, workspace: Workspace, held_back: Path, seed: int) -> float:
     inputs = _inputs(workspace)
-    shared = Params().training.model_dump() | {"size_px": SIZE_PX, "candidates": {"only": Recipe(**RECIPES[name])}}
+    shared = ClassificationParams().training.model_dump() | {
+        "size_px": SIZE_PX,
+        "candidates": {"only": Recipe(**RECIPES[name])},
+    }
     out = workspace.home / f"{name}-{seed}"
     train(inputs, TrainingConfig(**shared), out=out, seed=seed)
     model = load_model(out / "only" / "model")

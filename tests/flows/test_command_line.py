@@ -144,7 +144,7 @@ def test_readme_names_every_command() -> None:
 
 
 def test_params_yaml_of_the_repository_is_valid() -> None:
-    from components.workloads.rails.params import load_params
+    from components.workloads.registry import load_params
 
     root = Path(__file__).resolve().parents[2]
     assert load_params(Workspace(root=root, home=root / ".detent")).workload == "products"

@@ -16,7 +16,7 @@ from components.core.errors import ConfigError, StateError
 from components.core.workspace import Workspace
 from components.validation.placement import MEMBERS, read_placement
 from components.workloads.__main__ import run_stage
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.budget import fresh_split_size
 from flows.commands.refresh import refresh_split
 from flows.commands.review import pin_burned

@@ -16,8 +16,8 @@ from components.core.workspace import Workspace
 from components.promotion.policy import ApprovalPolicy
 from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import ChampionKey
-from components.workloads.rails.params import load_params
 from components.workloads.rails.records import code_digest, read_decisions
+from components.workloads.registry import load_params
 from flows.baseline import champion_of
 from flows.commands.run import run_release
 from flows.commands.status import read_status

@@ -11,7 +11,8 @@ from components.core.errors import IntegrityError
 from components.core.workspace import Workspace
 from components.packaging.parity import Reference
 from components.promotion.rows import Champion, Release
-from flows.recordings import read_recording, reverify_in, write_recording
+from components.workloads.classification.recording import read_recording, write_recording
+from flows.recordings import reverify_in
 
 REFERENCE = Reference(
     sample_ids=("a" * 32, "b" * 32),

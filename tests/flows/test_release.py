@@ -15,8 +15,8 @@ from components.core.stages import read_report
 from components.core.workspace import Workspace
 from components.tracking.registry import DIGEST, champion_alias
 from components.tracking.runs import PARENT, Tracker
-from components.workloads.rails.params import load_params
 from components.workloads.rails.records import pinned_digest, read_decisions
+from components.workloads.registry import load_params
 from flows.baseline import champion_of
 from flows.commands.compare import compare_models
 from flows.commands.images import remake_sample, revoke_asset

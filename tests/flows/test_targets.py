@@ -19,8 +19,8 @@ from torch import nn
 
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
-from components.core.params import read_params
 from components.core.settings import Settings
+from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
@@ -32,9 +32,9 @@ from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import ChampionKey
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.products.workload import WORKLOAD
-from components.workloads.rails.params import load_params
 from components.workloads.rails.records import read_decisions, read_target_winners
 from components.workloads.rails.targets import write_record
+from components.workloads.registry import load_params
 from flows import promotion, proposals
 from flows.baseline import champion_of, refresh_baseline
 from flows.commands.status import read_status
@@ -111,9 +111,9 @@ def hold(workspace: Workspace, models: dict[str, int | None], *, finalist: str, 
                 register_model(session.tracker, session.model_name, folder, run_id=run_id, tags=tags)
         costs = {name: SMALL if name == finalist else LARGE for name in models}
         write_record(workspace.stage("training"), targets={"phone": {"candidate": finalist}}, costs=costs)
-        raw = read_params(workspace.params)
+        given = StageInput(workspace=workspace, params=session.params, workload=WORKLOAD)
         for stage in ("selection", "packaging"):
-            WORKLOAD.stages[stage](workspace, raw)
+            WORKLOAD.stages[stage].run(given)
         return propose_winners.fn(session)
 
 

@@ -27,7 +27,7 @@ from components.selection.regions.error_regions import RegionReport, RegionTest
 from components.selection.regions.region_tree import CLASS, Condition, ErrorTable
 from components.selection.review.marks import read_marks
 from components.synthesis.picture.aims import WORD_FACTORS, Aim
-from components.workloads.rails.params import Params
+from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import read_winner
 
 CHAMPION, RESEED = "champion", "reseed"
@@ -178,7 +178,9 @@ def write_aims(params: Path, aims: Sequence[Aim]) -> None:
 
     raw = read_params(params)
     plain = [_plain(aim) for aim in aims]
-    parse_section(Params, {**raw, "synthesis": {**(raw.get("synthesis") or {}), "aims": plain}}, where=params.name)
+    parse_section(
+        ClassificationParams, {**raw, "synthesis": {**(raw.get("synthesis") or {}), "aims": plain}}, where=params.name
+    )
     write_text(params, _with_aims(params.read_text(encoding="utf-8"), plain, YAML()))
 
 

@@ -28,7 +28,7 @@ from components.training.candidates import CandidateSummary
 from components.training.family.fit import train_family
 from components.training.family.members import COSTS, Family, costs_of
 from components.training.training import FAMILY, RESEED, TrainingInputs
-from components.workloads.rails.params import Params
+from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.targets import RECORD, write_record
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class _Found:
         return set(pareto_front([Outcome(accuracy=row.accuracy, flips=row.flips) for row in self.rows]))
 
 
-def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> FamilySummary:
+def search_family(inputs: TrainingInputs, params: ClassificationParams, *, out: Path) -> FamilySummary:
     """Train the family and make its finalists candidates in `out`: one a target, or `family-1` and so on without.
 
     Where the champion cannot be held as the family's form asks, that is said in a fact and there is none.
@@ -97,7 +97,7 @@ def search_family(inputs: TrainingInputs, params: Params, *, out: Path) -> Famil
     )
 
 
-def _recipe_costs(out: Path, params: Params, *, besides: Collection[str]) -> dict[str, dict[str, float]]:
+def _recipe_costs(out: Path, params: ClassificationParams, *, besides: Collection[str]) -> dict[str, dict[str, float]]:
     """The costs of the recipes' candidates, since one of them may serve a target too; none where there is no target."""
     if not params.selection.targets:
         return {}
@@ -115,7 +115,7 @@ def _known_costs(folder: Path) -> dict[str, float]:
         return {}
 
 
-def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
+def _search(family: Family, params: ClassificationParams, *, scratch: Path) -> _Found:
     """One search for each target, under its limits and all in one table; one without limits where there is none."""
     targets = params.selection.targets or (_ANY,)
     rows: dict[str, SearchRow] = {}
@@ -146,7 +146,7 @@ def _search(family: Family, params: Params, *, scratch: Path) -> _Found:
     return _Found(rows=tuple(rows.values()), over_limit=left, nothing=nothing, few=few)
 
 
-def _plan(family: Family, params: Params) -> SearchPlan:
+def _plan(family: Family, params: ClassificationParams) -> SearchPlan:
     config = family.config
     method: Literal["evolution", "random", "accuracy"] = config.method
     if family.champion is None and method == "evolution":
@@ -166,7 +166,7 @@ def _outcome(family: Family, genotype: Genotype) -> Outcome:
 
 
 def _choose(
-    found: _Found, params: Params, *, has_champion: bool
+    found: _Found, params: ClassificationParams, *, has_champion: bool
 ) -> tuple[dict[str, SearchRow], dict[str, dict[str, str]]]:
     """The finalists by name, and for each target the finalist that stands for it, or why there is none."""
     targets = params.selection.targets
@@ -235,7 +235,9 @@ def _write_table(path: Path, family: Family, *, found: _Found, finalists: Mappin
         pq.write_table(pa.Table.from_pylist(table), partial)
 
 
-def _draw(path: Path, family: Family, *, found: _Found, finalists: Mapping[str, SearchRow], params: Params) -> None:
+def _draw(
+    path: Path, family: Family, *, found: _Found, finalists: Mapping[str, SearchRow], params: ClassificationParams
+) -> None:
     """Accuracy against flips; before the first release nothing flips, so accuracy over cost."""
     names = {key_of(row.genotype): name for name, row in finalists.items()}
     spots = [

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-INCUMBENT = "incumbent"  # the folder in the baseline
 
-
-def take_in_incumbent(path: Path, *, out: Path) -> str:
+def take_in_incumbent(path: Path, out: Path) -> str:
     """Write the model at `path` into the model folder `out` and return its digest.
 
     `path` is a model folder of ours, or a .safetensors, .onnx or .pt2 file with its card (`models.incumbents`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +13,27 @@ import pyarrow as pa
 from components.core import manifest, verdicts
 from components.core.digests import digest_json
 from components.core.errors import DataError
-from components.datasets.pixels import PixelStore
-from components.models.artefacts import LoadedModel, load_model
-from components.models.prediction import predict
-from components.packaging.parity import Reference
+from components.core.samples import SampleSet
+
+if TYPE_CHECKING:
+    from components.datasets.pixels import PixelStore
+    from components.models.artefacts import LoadedModel
+    from components.packaging.parity import Reference
 
 _QUARTILES = (0.25, 0.5, 0.75)
 Edges = Mapping[str, npt.NDArray[np.float64]]
 
 
-def judge(model: LoadedModel, folder: Path, *, cache: Path, edges: Edges | None = None) -> pa.Table:
+def judge_model(model: LoadedModel, folder: Path, *, cache: Path, edges: Edges | None = None) -> pa.Table:
     """The verdicts of a model on the labelled manifest at `folder`, with its class and factors as slices.
 
     The score is the probability of the predicted class. Factors that are numbers fall into quarters, cut at `edges`
     (by column, see `factor_edges`) so that a quarter is the same on every split; without, at the manifest's own.
     DataError when the model gives NaN.
     """
+    from components.datasets.pixels import PixelStore
+    from components.models.prediction import predict
+
     store = PixelStore.open(folder, size_px=model.spec.size_px, cache=cache)
     probabilities = predict(model, store.pixels)
     if np.isnan(probabilities).any():
@@ -47,6 +53,36 @@ def judge(model: LoadedModel, folder: Path, *, cache: Path, edges: Edges | None 
     table = verdicts.check(pa.table({**columns, **slices}), name=f"of model {model.digest[:12]}")
     asked = sorted(zip(store.sample_ids, store.labels, strict=True))
     return verdicts.stamp(table, model=model.digest, dataset=digest_json([list(pair) for pair in asked]))
+
+
+def judge(artefact: Path, samples: SampleSet, *, cache: Path) -> pa.Table:
+    """What a classifier says of one image a question; the score is the probability of the class that it names.
+
+    DataError when the model gives NaN.
+    """
+    from components.datasets.pixels import PixelStore
+    from components.models.artefacts import load_model
+    from components.models.prediction import predict
+
+    model = load_model(artefact)
+    store = PixelStore.open(samples.images, size_px=model.spec.size_px, cache=cache)
+    probabilities = predict(model, store.pixels)
+    if np.isnan(probabilities).any():
+        raise DataError(f"model {model.digest[:12]} gives NaN; train it again with a lower learning rate")
+    asked = samples.table(["sample_id", "images", "truth"])
+    place = {name: index for index, name in enumerate(store.sample_ids)}
+    rows = np.array([place[images[0]] for images in asked["images"].to_pylist()], dtype=np.int64)
+    chosen = probabilities[rows]
+    guesses = [model.spec.classes[guess] for guess in chosen.argmax(axis=1)]
+    right = [int(guess == truth) for guess, truth in zip(guesses, asked["truth"].to_pylist(), strict=True)]
+    return pa.table(
+        {
+            "sample_id": asked["sample_id"],
+            "verdict": pa.array(right, pa.int8()),
+            "score": pa.array(chosen.max(axis=1, initial=0.0), pa.float32()),
+            "prediction": pa.array(guesses, pa.string()),
+        }
+    )
 
 
 def factor_edges(folder: Path) -> Edges:
@@ -80,6 +116,11 @@ def _quarters(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64] | 
 
 def parity_reference(model_folder: Path, folder: Path, *, num_samples: int, cache: Path) -> Reference:
     """Encoded images of a manifest, spread over it, with the probabilities that the evaluation gives them."""
+    from components.datasets.pixels import PixelStore
+    from components.models.artefacts import load_model
+    from components.models.prediction import predict
+    from components.packaging.parity import Reference
+
     model = load_model(model_folder)
     store = PixelStore.open(folder, size_px=model.spec.size_px, cache=cache)
     chosen = np.unique(np.linspace(0, len(store) - 1, min(num_samples, len(store))).round().astype(int))

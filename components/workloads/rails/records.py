@@ -19,9 +19,9 @@ from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.workloads.classification.incumbents import INCUMBENT
 
 WINNER, TARGETS, PIN = "winner.json", "targets.json", "baseline.json"
+INCUMBENT = "incumbent"  # the folder in the baseline of a model from elsewhere
 _SUFFIX = ".decision.json"
 _AGAIN = "`detent run` decides anew; nothing was proposed or promoted"
 

@@ -25,7 +25,7 @@ from components.selection.gate.evidence import Evidence, Pair
 from components.selection.gate.gate import decide, decide_all, policy_digest
 from components.selection.report.report import write_report
 from components.selection.review.marks import read_marks
-from components.workloads.classification.judging import Edges, factor_edges, judge
+from components.workloads.classification.judging import Edges, factor_edges, judge_model
 from components.workloads.rails.looks import open_ledger, read_membership
 from components.workloads.rails.params import Params
 from components.workloads.rails.records import WINNER, champion_folder, code_digest, evaluation_digest, winner_json
@@ -163,7 +163,7 @@ def _search_verdicts(bench: _Bench, out: Path) -> dict[str, pa.Table]:
 
 def _verdicts(model: LoadedModel, folder: Path, bench: _Bench) -> pa.Table:
     """Verdicts with factors cut where the train split has its quarters."""
-    return judge(model, folder, cache=bench.cache, edges=bench.edges)
+    return judge_model(model, folder, cache=bench.cache, edges=bench.edges)
 
 
 def _is_champion(model: LoadedModel, bench: _Bench) -> bool:
@@ -222,7 +222,7 @@ def _against_own(
     for target, own in bench.own.items():
         name = record["targets"].get(target, {}).get("candidate")
         if name in bench.candidates and bench.candidates[name].digest != own.digest:
-            old = judge(own, bench.search, cache=bench.cache)
+            old = judge_model(own, bench.search, cache=bench.cache)
             given = {name: tables[name], "champion": old}
             found[target] = _evidence(name, replace(bench, champion=own), given, workspace, params)
     return found

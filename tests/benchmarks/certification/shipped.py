@@ -17,7 +17,7 @@ from scipy import special
 from components.core.workspace import Workspace
 from components.selection.gate import paired, unconditional
 from components.selection.gate.policy import Policy
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 
 N, NUM_CLASSES = 1346, 20
 ROOT = Path(__file__).resolve().parents[3]

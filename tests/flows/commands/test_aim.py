@@ -13,7 +13,7 @@ from components.core.errors import StateError
 from components.core.manifest import write_shard
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.workloads.rails.params import load_params
+from components.workloads.registry import load_params
 from flows.commands.aim import aim_synthesis
 from flows.commands.run import workspace_lock
 from tests.flows.drawn import write_params

@@ -24,7 +24,8 @@ from components.core.errors import ConfigError, DataError, IntegrityError
 from components.core.files import read_json, write_json
 from components.core.params import parse_section
 from components.core.stages import StageReport
-from components.core.workspace import Workspace
+from components.core.workloads import StageInput
+from components.core.workspace import Stage, Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
 from components.models.networks.costs import count_multiply_adds
@@ -39,10 +40,11 @@ from components.training.family.members import Family
 from components.training.family.supernet import MemberBench
 from components.training.switching import THRESHOLDS
 from components.workloads.classification import family_search
-from components.workloads.classification.incumbents import INCUMBENT, take_in_incumbent
-from components.workloads.products.workload import selection, training
+from components.workloads.classification.incumbents import take_in_incumbent
+from components.workloads.classification.params import ClassificationParams
+from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.looks import open_ledger
-from components.workloads.rails.params import Params
+from components.workloads.rails.records import INCUMBENT
 from components.workloads.rails.targets import read_record
 from tests.flows.drawn import PRODUCTS, draw_striped, lay_out_splits, pin_champion
 
@@ -67,7 +69,9 @@ from components.training import fitting
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels
 from components.workloads.classification import family_search
-from components.workloads.products import workload as products
+from components.core.params import parse_section
+from components.core.workloads import StageInput
+from components.workloads.products.workload import WORKLOAD
 
 def dying(real, tell, at):
     done = []
@@ -85,8 +89,26 @@ root, home, trace, raw, epoch, row = sys.argv[1:]
 torch.set_num_threads(1)
 fitting._run_epoch = dying(fitting._run_epoch, lambda _, options: f"epoch {options['epoch']}", int(epoch))
 family_search._outcome = dying(family_search._outcome, lambda args, _: f"member {sorted(args[1].items())}", int(row))
-products.training(Workspace(root=Path(root), home=Path(home)), json.loads(raw))
+workspace = Workspace(root=Path(root), home=Path(home))
+params = parse_section(WORKLOAD.params, json.loads(raw), where="params.yaml")
+WORKLOAD.stages["training"].run(StageInput(workspace=workspace, params=params, workload=WORKLOAD))
 """
+
+
+def perform(stage: Stage, workspace: Workspace, raw: dict[str, Any]) -> StageReport:
+    """Run a stage as the shipped workload does."""
+    given = parse_section(WORKLOAD.params, raw, where="params.yaml")
+    return WORKLOAD.stages[stage].run(StageInput(workspace=workspace, params=given, workload=WORKLOAD))
+
+
+def training(workspace: Workspace, raw: dict[str, Any]) -> StageReport:
+    """The training stage."""
+    return perform("training", workspace, raw)
+
+
+def selection(workspace: Workspace, raw: dict[str, Any]) -> StageReport:
+    """The selection stage."""
+    return perform("selection", workspace, raw)
 
 
 def params(family: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
@@ -526,7 +548,7 @@ def test_a_champion_whose_cost_cannot_be_counted_is_refused_before_anything_is_t
     write_json(tmp_path / "theirs.json", {"classes": card["classes"], "input": card["input"]})
     shutil.rmtree(workspace.baseline / "model")
     write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
-    take_in_incumbent(tmp_path / "theirs.onnx", out=workspace.baseline / INCUMBENT)
+    take_in_incumbent(tmp_path / "theirs.onnx", workspace.baseline / INCUMBENT)
     epochs: list[int] = []
     monkeypatch.setattr(fitting, "_run_epoch", lambda *a, **k: epochs.append(k["epoch"]))
     with pytest.raises(DataError, match=r"no candidate: .*cost compares with nothing: Einsum"):
@@ -551,7 +573,7 @@ def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Worksp
     write_json(tmp_path / "theirs.json", theirs)
     shutil.rmtree(workspace.baseline / "model")
     write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
-    digest = take_in_incumbent(tmp_path / "theirs.safetensors", out=workspace.baseline / INCUMBENT)
+    digest = take_in_incumbent(tmp_path / "theirs.safetensors", workspace.baseline / INCUMBENT)
     raw = params({"epochs": 1, "evaluations": 6, "candidates": 1}, training={"reseed": True})
     report = training(workspace, raw)
     assert digest[:12] in report.facts["family"] and "came from elsewhere" in report.facts["skipped reseed"]
@@ -583,7 +605,7 @@ def test_an_incumbent_from_elsewhere_is_held_and_gated_against(workspace: Worksp
 )
 def test_parameters_that_do_not_go_together_are_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        parse_section(Params, params(**changes), where="params.yaml")
+        parse_section(ClassificationParams, params(**changes), where="params.yaml")
 
 
 def test_without_a_family_there_is_no_record(tmp_path: Path) -> None:

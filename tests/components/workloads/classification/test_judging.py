@@ -13,7 +13,7 @@ from components.core.errors import DataError
 from components.core.manifest import ManifestWriter
 from components.models.artefacts import ModelSpec, load_model, save_model
 from components.models.networks.registry import build_network
-from components.workloads.classification.judging import judge, parity_reference
+from components.workloads.classification.judging import judge_model, parity_reference
 from components.workloads.products.workload import WORKLOAD
 
 CLASSES = ("dark", "light")
@@ -50,7 +50,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_a_verdict_is_right_exactly_when_the_best_class_is_the_label(photos: Path, model: Path, tmp_path: Path) -> None:
     loaded = load_model(model)
-    table = judge(loaded, photos, cache=tmp_path / "cache")
+    table = judge_model(loaded, photos, cache=tmp_path / "cache")
     labels = dict(zip(*manifest.read(photos, ["sample_id", "label"]).to_pydict().values(), strict=True))
     for row in table.to_pylist():
         assert row["verdict"] == int(row["prediction"] == labels[row["sample_id"]])
@@ -59,7 +59,7 @@ def test_a_verdict_is_right_exactly_when_the_best_class_is_the_label(photos: Pat
 
 
 def test_factors_become_slices_and_numbers_quarters(photos: Path, model: Path, tmp_path: Path) -> None:
-    table = judge(load_model(model), photos, cache=tmp_path / "cache")
+    table = judge_model(load_model(model), photos, cache=tmp_path / "cache")
     assert verdicts.slice_columns(table) == ["s_class", "s_light", "s_size"]
     counts = {name: table["s_size"].to_pylist().count(name) for name in set(table["s_size"].to_pylist())}
     assert len(counts) == 4 and max(counts.values()) - min(counts.values()) <= 1
@@ -69,7 +69,7 @@ def test_a_model_that_gives_nan_is_refused(photos: Path, model: Path, tmp_path: 
     loaded = load_model(model)
     torch.nn.init.constant_(loaded.network.head.bias, float("nan"))  # type: ignore[union-attr,arg-type]
     with pytest.raises(DataError, match="gives NaN"):
-        judge(loaded, photos, cache=tmp_path / "cache")
+        judge_model(loaded, photos, cache=tmp_path / "cache")
 
 
 def test_the_reference_is_what_the_model_answers_to_these_bytes(photos: Path, model: Path, tmp_path: Path) -> None:
