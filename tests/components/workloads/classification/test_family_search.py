@@ -349,7 +349,7 @@ def test_targets_are_searched_within_their_limits_gated_and_listed(
 
 
 def looks_at(workspace: Workspace) -> tuple[Look, ...]:
-    with open_ledger(workspace, Params()) as ledger:
+    with open_ledger(workspace, ClassificationParams()) as ledger:
         return ledger.looks()
 
 
