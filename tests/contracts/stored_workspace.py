@@ -38,7 +38,9 @@ def pack(folder: Path, archive: Path = ARCHIVE) -> None:
         for part, names in KEPT.items():
             for name in names:
                 keep(folder / part / name, copy / part / name)
-        move_addresses(copy / "home" / "mlflow" / "mlflow.db", str(folder.resolve()), PLACE)
+        store = copy / "home" / "mlflow" / "mlflow.db"
+        move_addresses(store, str(folder.resolve()), PLACE)
+        move_addresses(store, str(Path.cwd()), PLACE)  # MLflow makes a default experiment of its own there
         with tarfile.open(archive, "w:gz", compresslevel=9) as tar:
             for path in sorted(copy.rglob("*")):
                 tar.add(path, path.relative_to(copy).as_posix(), recursive=False, filter=anonymous)
