@@ -1,4 +1,4 @@
-"""No public name stands in the product that nothing in the product uses: what only tests or benchmarks need is theirs."""
+"""No public name stands in the product that nothing there uses: what only tests or benchmarks need is theirs."""
 
 import ast
 import re
