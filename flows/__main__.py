@@ -18,7 +18,6 @@ from components.core.errors import DetentError
 from flows.answers import Answer, show
 
 STAGE_NAMES = ("release", "validation", "synthesis", "training", "selection", "packaging")
-GATE_SAID_NO = 3
 
 
 class Commands(click.Group):

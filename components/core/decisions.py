@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from components.core.digests import digest_bytes
 from components.core.errors import DataError
-from components.core.files import read_json, write_text
+from components.core.files import write_text
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
@@ -267,11 +267,6 @@ class Decision:
             value = json.loads(text)
         except ValueError as error:
             raise DataError(f"this is no Decision JSON ({error}); make it again with `detent compare`") from error
-        return cls.from_value(value)
-
-    @classmethod
-    def from_value(cls, value: object) -> Decision:
-        """Build a decision from a parsed JSON object."""
         version = value.get("schema_version") if isinstance(value, dict) else None
         if version not in READABLE_VERSIONS:
             known = " and ".join(map(str, READABLE_VERSIONS))
@@ -282,11 +277,6 @@ class Decision:
 def write_decision(path: Path, decision: Decision) -> None:
     """Write the Decision JSON atomically."""
     write_text(path, decision.to_json())
-
-
-def read_decision(path: Path) -> Decision:
-    """Read a Decision JSON; DataError names the file where it is none."""
-    return Decision.from_value(read_json(path))
 
 
 def _build(kind: Any, value: object, where: str) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "search", "certify", "replay", "reserve"]
 Source = Literal["catalog", "model", "photo", "render", "paste", "palm", "background"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema(

@@ -27,7 +27,7 @@ _PATH_COLUMNS = ("path", "image", "file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ListedFile:
     """One image to take in: its path relative to the address, what is known of it, and where its bytes are."""
 
     path: str
@@ -41,11 +41,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class ListedModel:
     """One 3D model to take in, with the side files that it needs, each by the name it is looked up by."""
 
-    entry: Entry
-    sides: Mapping[str, Entry] = field(default_factory=dict)
+    entry: ListedFile
+    sides: Mapping[str, ListedFile] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -64,8 +64,8 @@ class Listing:
     """What an address holds: entries and models sorted by path, and the files left out, path to reason."""
 
     filesystem: Any
-    entries: list[Entry]
-    models: list[Model] = field(default_factory=list)
+    entries: list[ListedFile]
+    models: list[ListedModel] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
 
 
@@ -149,9 +149,9 @@ def _plain_files(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [path for path, info in files.items() if info["type"] == "file"]
 
 
-def _add(listing: Listing, entry: Entry) -> None:
+def _add(listing: Listing, entry: ListedFile) -> None:
     if meshes.is_model(entry.path):
-        listing.models.append(Model(entry=entry))
+        listing.models.append(ListedModel(entry=entry))
     else:
         listing.entries.append(entry)
 
@@ -217,9 +217,9 @@ def _printable(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _entry(path: str, info: Mapping[str, Any], **known: str | None) -> Entry:
+def _entry(path: str, info: Mapping[str, Any], **known: str | None) -> ListedFile:
     stamp = info.get("ETag") or info.get("mtime") or info.get("LastModified") or ""
-    return Entry(path=path, location=info["name"], stamp=str(stamp), size_bytes=int(info["size"] or 0), **known)
+    return ListedFile(path=path, location=info["name"], stamp=str(stamp), size_bytes=int(info["size"] or 0), **known)
 
 
 def _list_csv(filesystem: Any, root: str, wanted: _Wanted) -> Listing:

@@ -26,7 +26,6 @@ from components.core.errors import DataError
 
 MODEL_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".dae")
 UNSUPPORTED = (".fbx", ".blend", ".stl", ".usd", ".usda", ".usdc", ".usdz", ".3ds", ".step", ".stp", ".max", ".3mf")
-SIDE_SUFFIXES = (".mtl", ".bin")
 PACKED = "zip"
 FOLDER = "models"  # beside the shards of a catalogue's pictures
 SCHEMA = pa.schema([*manifest.SCHEMA, ("kind", pa.string()), ("model", pa.binary())])

@@ -20,7 +20,7 @@ from components.core.files import atomic_directory, read_json, write_json, write
 from components.core.manifest import ManifestWriter, Source
 from components.core.progress import track
 from components.datasets import meshes
-from components.datasets.listings import Entry, Listing, list_images, source_errors
+from components.datasets.listings import ListedFile, Listing, list_images, source_errors
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_MODEL_BYTES = 256 * 2**20  # a 3D model with all its textures
@@ -131,7 +131,7 @@ def _fingerprint(listing: Listing, source: Source, licence: str) -> str:
     return digest_json([_FORMAT, source, licence, files, models, sorted(listing.ignored.items())])
 
 
-def _known(entry: Entry) -> list[object]:
+def _known(entry: ListedFile) -> list[object]:
     return [entry.path, entry.stamp, entry.size_bytes, entry.label, entry.split, entry.group, entry.licence]
 
 
@@ -147,8 +147,8 @@ def _is_current(fingerprint_file: Path, fingerprint: str, out: Path, record: dic
     return len(meshes.model_labels(out)) == record["num_models"]
 
 
-def _contents(address: str, listing: Listing) -> Iterator[tuple[Entry, bytes]]:
-    def read(entry: Entry) -> bytes:
+def _contents(address: str, listing: Listing) -> Iterator[tuple[ListedFile, bytes]]:
+    def read(entry: ListedFile) -> bytes:
         return _read(address, listing, entry)
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
@@ -158,7 +158,7 @@ def _contents(address: str, listing: Listing) -> Iterator[tuple[Entry, bytes]]:
 
 
 def _models(address: str, listing: Listing, licence: str) -> Iterator[meshes.StoredModel]:
-    def read(entry: Entry) -> bytes:
+    def read(entry: ListedFile) -> bytes:
         return _read(address, listing, entry)
 
     for model in listing.models:
@@ -167,12 +167,12 @@ def _models(address: str, listing: Listing, licence: str) -> Iterator[meshes.Sto
         yield meshes.store(entry.path, read(entry), sides, label=str(entry.label), licence=entry.licence or licence)
 
 
-def _read(address: str, listing: Listing, entry: Entry) -> bytes:
+def _read(address: str, listing: Listing, entry: ListedFile) -> bytes:
     with source_errors(f"{address} ({entry.path})"):
         return bytes(listing.filesystem.cat_file(entry.location))
 
 
-def _row(entry: Entry, data: bytes, source: Source, licence: str) -> dict[str, object]:
+def _row(entry: ListedFile, data: bytes, source: Source, licence: str) -> dict[str, object]:
     return {
         "sample_id": sample_id(data),
         "image": {"bytes": data, "path": entry.path},

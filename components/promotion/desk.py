@@ -9,7 +9,7 @@ from components.core.errors import DataError
 from components.promotion.anchors import ExtraAnchor
 from components.promotion.journal import Journal
 from components.promotion.notices import Notify, log_notice
-from components.promotion.projections import Outcome, Projected, Projection, project
+from components.promotion.projections import MirrorOutcome, Projected, Projection, project
 from components.promotion.rows import ChampionKey
 
 MAX_REASON_LENGTH = 2000
@@ -50,7 +50,7 @@ def _publish_head(desk: Desk, verb: str) -> list[Projected]:
     results = []
     for anchor in desk.extra_anchors:
         desk.journal.on_step(f"{verb}: before publishing to {anchor.name}")
-        outcome: Outcome
+        outcome: MirrorOutcome
         try:
             anchor.publish(head)
             outcome, message = "written", f"row {head.sequence}"

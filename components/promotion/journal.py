@@ -86,10 +86,10 @@ class Journal:
             return ledger.champion(key)
 
     @contextmanager
-    def reading(self) -> Iterator[Ledger]:
+    def reading(self) -> Iterator[JournalView]:
         """A consistent view of the journal."""
         with store_errors(self.engine.url), self.engine.connect() as connection:
-            yield Ledger(connection)
+            yield JournalView(connection)
 
     @contextmanager
     def writing(self, verb: str) -> Iterator[Transaction]:
@@ -112,7 +112,7 @@ class Journal:
     def settle(self) -> Head:
         """Write the journal's head to the anchor, once no commit is under way; repairs what a kill left pending."""
         with store_errors(self.engine.url), self._locked() as connection:
-            head = Ledger(connection).head()
+            head = JournalView(connection).head()
             if self.anchor.read() != Anchored(head=head):
                 self._check_anchor(head)
                 self.anchor.write(Anchored(head=head))
@@ -127,7 +127,7 @@ class Journal:
                     raise ConflictError("the journal grew while it was verified; verify again, then decide again")
                 transaction.append(entry)
             with self._locked() as connection:
-                self.anchor.write(Anchored(head=Ledger(connection).head()))
+                self.anchor.write(Anchored(head=JournalView(connection).head()))
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
@@ -148,7 +148,7 @@ class Journal:
             )
 
 
-class Ledger:
+class JournalView:
     """Questions to the journal within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
@@ -212,7 +212,7 @@ class Ledger:
         return list(map(Row._make, self._connection.execute(query).fetchall()))
 
 
-class Transaction(Ledger):
+class Transaction(JournalView):
     """A ledger under the write lock, to which rows can be added."""
 
     def __init__(self, connection: Connection, journal: Journal) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from components.core.errors import IntegrityError
-from components.promotion.journal import Journal, Ledger, Transaction
+from components.promotion.journal import Journal, JournalView, Transaction
 from components.promotion.rows import LOOK_KINDS, Entry, Row, seal
 from components.promotion.stores import JOURNAL
 
@@ -78,7 +78,7 @@ class JournalStore:
                 writer.append({**row, "was": row["digest"]})
         return True
 
-    def _rows(self, ledger: Ledger) -> list[Mapping[str, Any]]:
+    def _rows(self, ledger: JournalView) -> list[Mapping[str, Any]]:
         where: list[sa.ColumnElement[bool]] = [JOURNAL.c.workload == self.of[0], JOURNAL.c.catalog == self.of[1]]
         return [_told(row) for row in ledger.rows(*where, JOURNAL.c.kind.in_(LOOK_KINDS))]
 

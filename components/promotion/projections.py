@@ -23,7 +23,7 @@ from components.promotion.journal import Journal
 from components.promotion.rows import Champion, ChampionKey
 from components.promotion.stores import file_lock
 
-Outcome = Literal["current", "written", "fenced", "failed"]
+MirrorOutcome = Literal["current", "written", "fenced", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Projected:
 
     name: str
     key: ChampionKey | None
-    outcome: Outcome
+    outcome: MirrorOutcome
     message: str
 
 
@@ -124,7 +124,7 @@ class DeploymentPointer:
 
 def _bring_in_line(projection: Projection, champion: Champion) -> Projected:
     wanted = Pointer(model=champion.model, sequence=champion.sequence)
-    outcome: Outcome
+    outcome: MirrorOutcome
     try:
         shown = projection.read(champion.key)
         if shown == wanted:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from components.core.errors import ConflictError, StateError
 from components.promotion.actors import Actor
 from components.promotion.desk import Desk, check_reason, mirror
-from components.promotion.journal import Ledger, Transaction
+from components.promotion.journal import JournalView, Transaction
 from components.promotion.notices import tell
 from components.promotion.projections import Projected
 from components.promotion.proposals import Proposal, check_pending, close_if_void, load_proposal
@@ -53,7 +53,7 @@ class RollbackRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class RollbackIncident:
     """What a rollback records: its row, and the samples that are offered for the replay set."""
 
     row: int
@@ -67,7 +67,7 @@ class Rollback:
     """The champion that came back, the incident on record, and what became of each projection."""
 
     champion: Champion
-    incident: Incident
+    incident: RollbackIncident
     projected: tuple[Projected, ...]
 
 
@@ -111,7 +111,7 @@ def rollback(desk: Desk, request: RollbackRequest, *, actor: Actor, reverify: Re
             done = transaction.append(_rollback_entry(replace(request, reason=reason), leaving, target, origin, actor))
         tell(desk.notify, [done])
     details = done.read_details()
-    incident = Incident(
+    incident = RollbackIncident(
         row=done.sequence,
         left_model=done.from_model or "",
         reason=done.reason,
@@ -159,7 +159,7 @@ def _append_promotion(transaction: Transaction, proposal: Proposal, actor: Actor
     )
 
 
-def _plan_rollback(ledger: Ledger, request: RollbackRequest) -> tuple[Champion, Champion, Row | None]:
+def _plan_rollback(ledger: JournalView, request: RollbackRequest) -> tuple[Champion, Champion, Row | None]:
     champions = ledger.champions(request.key)
     name = str(request.key)
     if not champions:

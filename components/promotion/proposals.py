@@ -15,7 +15,7 @@ from components.core.decisions import Outcome
 from components.core.errors import ConflictError, DataError, DetentError, IntegrityError, RefusedError, StateError
 from components.promotion.actors import Actor
 from components.promotion.desk import Desk, check_reason
-from components.promotion.journal import Journal, Ledger, Transaction
+from components.promotion.journal import Journal, JournalView, Transaction
 from components.promotion.notices import tell
 from components.promotion.policy import ApprovalPolicy
 from components.promotion.rows import Champion, ChampionKey, Digests, Entry, Kind, Release, Row, short
@@ -169,7 +169,7 @@ def pending_proposals(journal: Journal) -> list[Proposal]:
         return [load_proposal(ledger, number) for number in ledger.open_proposals()]
 
 
-def load_proposal(ledger: Ledger, number: int) -> Proposal:
+def load_proposal(ledger: JournalView, number: int) -> Proposal:
     """A proposal by its number; StateError when the journal has none of that number."""
     rows = ledger.proposal_rows(number)
     if not rows:

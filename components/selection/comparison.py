@@ -35,7 +35,7 @@ from components.selection.gate.claims import Levels
 from components.selection.gate.evidence import Evidence, Pair
 from components.selection.gate.policy import Policy
 from components.selection.gate.rates import counts_under
-from components.selection.ledger.ledger import Answer, Ledger
+from components.selection.ledger.ledger import Ledger, LookAnswer
 from components.selection.ledger.members import SplitMembers
 from components.selection.report import report
 
@@ -187,7 +187,7 @@ def _decide_stream(old: Path, new: Path, policy: Policy) -> Decision:
         candidate=new.stem,
         mode="open",
         certified=promoted,
-        reasons=reasons.tell(outcome, Answer(look=look, recorded=False), findings, policy, told),
+        reasons=reasons.tell(outcome, LookAnswer(look=look, recorded=False), findings, policy, told),
         shown_split="certify",
         counts=counts,
         checks=findings.checks,

@@ -38,14 +38,13 @@ _MEMBER_OFFSET = 10_000
 class CandidateSummary:
     """One trained candidate: its digest, its accuracy on the search split, how it was fitted.
 
-    `tuned` holds what was tuned on search: threshold, share and bias, or coefficient; `threshold` repeats the first.
+    `tuned` holds what was tuned on search: threshold, share and bias, or coefficient.
     """
 
     name: str
     digest: str
     search_accuracy: float
     num_parameters: int
-    threshold: float | None
     epochs_run: int
     history: tuple[float, ...]
     recipe: Mapping[str, Any]
@@ -105,7 +104,6 @@ def make_candidate(job: Job, material: Material, *, out: Path) -> CandidateSumma
         digest="",
         search_accuracy=_accuracy(network, spec, material.search),
         num_parameters=num_parameters,
-        threshold=tuned.get("threshold"),
         epochs_run=fitted.epochs_run,
         history=fitted.history,
         recipe=options,

@@ -43,13 +43,6 @@ class SwitchPoints:
         allowed = np.flatnonzero(self.num_flips <= max(max_flips, int(self.num_flips.min())))
         return int(allowed[np.lexsort((self.num_flips[allowed], -self.num_right[allowed]))[0]])
 
-    def fewest_flips(self, *, min_right: float) -> int:
-        """The row with fewest flips among those with at least `min_right` right answers, else the most accurate."""
-        allowed = np.flatnonzero(self.num_right >= min_right)
-        if not len(allowed):
-            return self.most_accurate(max_flips=np.inf)
-        return int(allowed[np.lexsort((-self.num_right[allowed], self.num_flips[allowed]))[0]])
-
 
 def most_accurate(right: NDArray[np.bool_], was_right: NDArray[np.bool_], *, flip_target: float) -> int:
     """Of ways to answer, one a row of `right` [P, N], the most accurate with a flip rate of at most `flip_target`.

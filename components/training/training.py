@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,8 @@ def _finished(folder: Path, job: Job) -> CandidateSummary | None:
     if card.pop("made_from", None) != job.made_from or card.get("digest") != model_digest(folder / "model"):
         return None
     log.info("candidate '%s' is already trained from these inputs", job.name)
-    return CandidateSummary(**{**card, "history": tuple(card["history"])})
+    told = {field.name: card[field.name] for field in fields(CandidateSummary)}
+    return CandidateSummary(**{**told, "history": tuple(told["history"])})
 
 
 def load_data(inputs: TrainingInputs, config: TrainingConfig, *, seed: int) -> tuple[TrainingData, LabelledPixels]:

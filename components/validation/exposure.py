@@ -17,7 +17,7 @@ from components.core.manifest import Split
 from components.datasets.duplicates import cluster
 from components.datasets.neighbours import Indices, nearest
 from components.validation.facts import Facts
-from components.validation.grouping import Grouping
+from components.validation.grouping import PhotoGroups
 from components.validation.scenes import Likeness, Scenes
 
 NUM_PAIRS = 12
@@ -50,7 +50,7 @@ class Exposure:
     seen: list[Seen]
 
 
-def expose(grouping: Grouping, scenes: Scenes) -> Exposure:
+def expose(grouping: PhotoGroups, scenes: Scenes) -> Exposure:
     """Compare the splits of `grouping` by the likeness that `scenes` were told by."""
     photos, likeness = grouping.photos, scenes.likeness
     first = {name: index for index, name in reversed(list(enumerate(grouping.groups)))}
@@ -112,7 +112,7 @@ def class_rows(photos: Sequence[Facts], exposure: Exposure) -> list[dict[str, An
     ]
 
 
-def _see(grouping: Grouping, likeness: Likeness, split: Split) -> Seen | None:
+def _see(grouping: PhotoGroups, likeness: Likeness, split: Split) -> Seen | None:
     """The nearest photo of its class in train for each photo of `split`."""
     here: dict[str, list[int]] = defaultdict(list)
     train: dict[str, list[int]] = defaultdict(list)

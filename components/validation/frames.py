@@ -14,7 +14,7 @@ from components.validation.config import ValidationConfig
 from components.validation.dealing import tokens
 from components.validation.exposure import Exposure
 from components.validation.facts import Facts
-from components.validation.grouping import Grouping
+from components.validation.grouping import PhotoGroups
 from components.validation.quarantine import Quarantined
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class PhotoFindings:
     """What is known after looking: all images, those taken out, the grouped photos, the catalogue's classes.
 
     `models` has the class of each of the catalogue's 3D models; synthesis judges the models themselves.
@@ -31,7 +31,7 @@ class Findings:
 
     facts: list[Facts]
     quarantined: list[Quarantined]
-    grouping: Grouping
+    grouping: PhotoGroups
     classes: list[str]
     exposure: Exposure
     models: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Findings:
         return [row for row in rows if row[0].index not in out]
 
 
-def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.DataFrame]:
+def build_frames(findings: PhotoFindings, config: ValidationConfig) -> dict[str, pd.DataFrame]:
     """All frames by name. Those about photos are empty when there are none."""
     import pandas as pd
 
@@ -79,7 +79,7 @@ def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.D
     return {name: pd.DataFrame(found) for name, found in rows.items()}
 
 
-def class_rows(findings: Findings) -> list[dict[str, Any]]:
+def class_rows(findings: PhotoFindings) -> list[dict[str, Any]]:
     """One row per class of the catalogue: its usable pictures and models, and its photos in all and by split."""
     usable = Counter(fact.label for fact in findings.usable() if fact.source == "catalog")
     usable.update(findings.models)
@@ -95,7 +95,7 @@ def class_rows(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def source_rows(findings: Findings) -> list[dict[str, Any]]:
+def source_rows(findings: PhotoFindings) -> list[dict[str, Any]]:
     """One row per source that holds images: how many there are and the share that cannot be used."""
     total = Counter(fact.source for fact in findings.facts)
     unusable = Counter(item.source for item in findings.quarantined if item.kind != "copy")
@@ -120,7 +120,7 @@ def _sample(fact: Facts) -> dict[str, Any]:
     }
 
 
-def _inputs(findings: Findings) -> list[dict[str, Any]]:
+def _inputs(findings: PhotoFindings) -> list[dict[str, Any]]:
     reasons = {(item.source, item.index): f"{item.kind} ({item.reason})" for item in findings.quarantined}
     rows = [(fact, reasons.get((fact.source, fact.index))) for fact in findings.facts]
     return [{"reason": why, "name_and_reason": f"{fact.source} {fact.name}: {why}"} for fact, why in rows]
@@ -156,12 +156,12 @@ def _splits(
     ]
 
 
-def _is_needed(split: str, findings: Findings) -> bool:
+def _is_needed(split: str, findings: PhotoFindings) -> bool:
     """Whether a split must hold photos: not the reserve, which waits, nor certify once it has been retired."""
     return split != RESERVE and not (split == "certify" and findings.has_retired)
 
 
-def _given(grouping: Grouping) -> list[dict[str, Any]]:
+def _given(grouping: PhotoGroups) -> list[dict[str, Any]]:
     """One row per photo that the user put into certify: whether it had been seen before."""
     return [
         {"name": f"{fact.name} (was in {was})" if was else fact.name, "was": was or "never seen"}
@@ -171,7 +171,7 @@ def _given(grouping: Grouping) -> list[dict[str, Any]]:
     ]
 
 
-def _spread(grouping: Grouping, keys: Iterable[Sequence[str]]) -> list[dict[str, Any]]:
+def _spread(grouping: PhotoGroups, keys: Iterable[Sequence[str]]) -> list[dict[str, Any]]:
     """One row per key: over how many splits the photos that carry it are spread, and which they are."""
     splits: dict[str, set[str]] = defaultdict(set)
     names: dict[str, list[str]] = defaultdict(list)
@@ -182,7 +182,7 @@ def _spread(grouping: Grouping, keys: Iterable[Sequence[str]]) -> list[dict[str,
     return [{"name": ", ".join(names[key][:4]), "num_splits": len(found)} for key, found in splits.items()]
 
 
-def _series(grouping: Grouping, usable: Collection[int]) -> list[dict[str, Any]]:
+def _series(grouping: PhotoGroups, usable: Collection[int]) -> list[dict[str, Any]]:
     """One row per series of near duplicates, named by a photo of each of its labels."""
     members: dict[int, list[Facts]] = defaultdict(list)
     for fact, first in zip(grouping.photos, grouping.series, strict=True):

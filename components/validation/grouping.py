@@ -24,7 +24,7 @@ from components.validation.scenes import NO_SCENES, Scenes, joinable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
+class PhotoGroups:
     """Photos with their group, split and series of near duplicates; all lists run alongside `photos`."""
 
     photos: list[Facts]
@@ -37,7 +37,7 @@ class Grouping:
 
 def group_photos(
     photos: Sequence[Facts], config: ValidationConfig, *, memory: Placement, scenes: Scenes = NO_SCENES
-) -> Grouping:
+) -> PhotoGroups:
     """Group readable photos and give each a split, unless the memory or the user has given one already."""
     photos = list(photos)
     thumbnails = np.stack([fact.thumbnail for fact in photos]) if photos else np.zeros((0, 32, 32, 3), np.uint8)
@@ -50,7 +50,7 @@ def group_photos(
     ]
     linked = cluster(len(photos), np.concatenate([firm, joinable(scenes.links, firm=firm, held=held)]))
     dealt = deal(photos, linked, _keys(photos, linked), recalled=recalled, config=config)
-    return Grouping(
+    return PhotoGroups(
         photos=photos,
         groups=dealt.groups,
         splits=dealt.splits,

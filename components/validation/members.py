@@ -11,11 +11,11 @@ import numpy as np
 from components.core.manifest import Split
 from components.datasets.fingerprints import fingerprint, to_bytes
 from components.validation.facts import Facts, measure
-from components.validation.frames import Findings
+from components.validation.frames import PhotoFindings
 from components.validation.placement import Placed, Placement, merge
 
 
-def members_of(findings: Findings, *, split_seed: int) -> Placement:
+def members_of(findings: PhotoFindings, *, split_seed: int) -> Placement:
     """The usable photos as validation has placed them."""
     rows = [(fact, group, split) for fact, group, split in findings.placed() if split is not None]
     return _placement(rows, split_seed)

@@ -12,7 +12,7 @@ from components.core import manifest
 from components.core.manifest import Source
 from components.datasets.decoding import decode_fit
 from components.datasets.splits import DEALT
-from components.validation.frames import Findings, class_rows
+from components.validation.frames import PhotoFindings, class_rows
 from components.validation.quarantine import Quarantined
 from components.validation.scene_pictures import scene_section
 from components.validation.suites import CheckResult
@@ -34,7 +34,10 @@ _SHOWN = {
 
 
 def render_report(
-    findings: Findings, results: Sequence[CheckResult], metrics: Mapping[str, float], folders: Mapping[Source, Path]
+    findings: PhotoFindings,
+    results: Sequence[CheckResult],
+    metrics: Mapping[str, float],
+    folders: Mapping[Source, Path],
 ) -> str:
     """The page as one HTML text with its pictures inside; equal findings give equal text."""
     import jinja2

@@ -27,7 +27,7 @@ from components.validation.checks import all_checks
 from components.validation.config import ScenesConfig, ValidationConfig
 from components.validation.description import choose_features, describe_photos
 from components.validation.facts import Facts, measure
-from components.validation.frames import Findings, build_frames, class_rows
+from components.validation.frames import PhotoFindings, build_frames, class_rows
 from components.validation.grouping import group_photos
 from components.validation.members import members_of
 from components.validation.placement import MEMBERS, Placement, read_placement, write_members
@@ -92,7 +92,7 @@ def validate(sources: Sources, config: ValidationConfig, *, out: Path, report: P
     )
 
 
-def look(sources: Sources, config: ValidationConfig, memory: Placement) -> Findings:
+def look(sources: Sources, config: ValidationConfig, memory: Placement) -> PhotoFindings:
     """Every image measured, what cannot serve named, the photos grouped and placed; nothing is checked or written."""
     facts = [fact for source, folder in sources.folders().items() for fact in measure(folder, source)]
     taken = quarantine(facts, config)
@@ -106,7 +106,7 @@ def look(sources: Sources, config: ValidationConfig, memory: Placement) -> Findi
     if not memory.photos and not set(DEALT) <= set(grouping.splits):
         # scenes so large that a split has none: deal without them, and let the page say what that is worth
         grouping = group_photos(photos, config, memory=memory)
-    return Findings(
+    return PhotoFindings(
         facts=facts,
         quarantined=taken,
         grouping=grouping,
@@ -123,7 +123,7 @@ def _find_scenes(sources: Sources, photos: Sequence[Facts], config: ScenesConfig
     return find_scenes(photos, config, features=features, vectors=vectors)
 
 
-def _metrics(findings: Findings, results: Sequence[CheckResult]) -> dict[str, float]:
+def _metrics(findings: PhotoFindings, results: Sequence[CheckResult]) -> dict[str, float]:
     usable = Counter(fact.source for fact in findings.usable())
     by_split = Counter(split for _, _, split in findings.placed())
     outcomes = Counter(_outcome(result) for result in results)
@@ -168,7 +168,7 @@ def _refuse_blocking(results: Sequence[CheckResult], report: Path) -> None:
     raise kind(f"validation stopped: {found}. Mend the data and run again; the whole report is at {report}")
 
 
-def _write_manifests(sources: Sources, findings: Findings, out: Path) -> None:
+def _write_manifests(sources: Sources, findings: PhotoFindings, out: Path) -> None:
     usable: dict[Source, dict[int, dict[str, Any]]] = {source: {} for source in sources.folders()}
     for fact in findings.usable():
         usable[fact.source][fact.index] = {"width_px": fact.width_px, "height_px": fact.height_px}

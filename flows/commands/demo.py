@@ -26,7 +26,6 @@ from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
 from flows.commands.run import prepare, run_release
 
-log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("components", "flows", "dvc.yaml", ".dvcignore")
 

@@ -20,14 +20,7 @@ import click
 import numpy as np
 import torch
 
-from components.models.networks.subnets import (
-    Space,
-    architecture_of,
-    photo_space,
-    resnet_space,
-    small_image_space,
-    smallest,
-)
+from components.models.networks.subnets import Space, architecture_of, smallest
 from components.training.config import Recipe
 from components.training.devices import choose_device
 from tests.benchmarks.figures import SHORT, Figure, keep, named_parts, show
@@ -54,6 +47,7 @@ from tests.benchmarks.flips.size import (
     RESEED_OFFSET,
     TELLS,
 )
+from tests.benchmarks.flips.spaces import photo_space, resnet_space, small_image_space
 
 FINALISTS = ("contained, merged outputs", "contained, started from the old")
 

@@ -33,7 +33,6 @@ from components.models.foreign.adapters import Adapted
 from components.models.foreign.export_archives import read_exported
 from components.models.foreign.onnx_networks import read_onnx
 from components.models.identity import CARD
-from components.models.networks.growth import Grown
 from components.models.networks.registry import Architecture, build_network
 from components.models.networks.widening import Widened
 
@@ -72,17 +71,6 @@ def load_incumbent(path: Path) -> LoadedModel:
     _probe(network, spec, path)
     digest = digest_json([digest_file(path), digest_file(card_path)])
     return LoadedModel(network=network, spec=replace(spec, architecture=architecture), digest=digest)
-
-
-def grow_beside(incumbent: LoadedModel, target: ModelSpec) -> tuple[Grown, ModelSpec]:
-    """A new network (`target.architecture`) beside a frozen incumbent of any family, whose function is kept.
-
-    Returns it with its spec. `target` names the new classes and input; where they are the incumbent's, its logits
-    come out bit-identical to it alone.
-    """
-    inner, inner_architecture = as_inner(incumbent, target)
-    network = Grown(inner, build_network(target.architecture))
-    return network, _grown_spec(target, inner_architecture, {"family": "grown", "outer": dict(target.architecture)})
 
 
 def grow_around(

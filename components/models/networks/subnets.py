@@ -8,10 +8,9 @@ without its kernel transforms: with them a slice would no longer be the bytes of
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,6 @@ class SubnetSpec:
     depths: tuple[int, ...]
     kernels: tuple[int, ...]
     size_px: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON; `spec_from_json` is the way back."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,40 +90,6 @@ class Space:
         return {**plain, **own}
 
 
-def small_image_space(num_classes: int, *, sizes_px: tuple[int, ...] = (32,)) -> Space:
-    """The family for images of about 32 px: 87k to 358k parameters for ten classes, a factor 4 in multiply-adds."""
-    return Space(
-        num_classes=num_classes,
-        widths=((24, 28, 32), (40, 48, 56, 64), (56, 72, 88, 96, 112)),
-        depths=((1, 2), (1, 2), (1,)),
-        kernels=((3, 5), (3,), (3,), (3,)),
-        sizes_px=sizes_px,
-    )
-
-
-def photo_space(num_classes: int, *, sizes_px: tuple[int, ...] = (64, 80, 96)) -> Space:
-    """The family for photos of 64 to 96 px."""
-    return Space(
-        num_classes=num_classes,
-        widths=((16, 24, 32), (32, 48, 64), (64, 96, 128), (128, 192, 256)),
-        depths=((1, 2), (1, 2), (1, 2), (1,)),
-        kernels=((3, 5), (3,), (3,), (3,), (3,)),
-        sizes_px=sizes_px,
-        stem_stride=2,
-    )
-
-
-def resnet_space(num_classes: int, *, sizes_px: tuple[int, ...] = (32,)) -> Space:
-    """ResNet-18 for small images (He et al. 2016, a stem of 3x3 at stride 1), 11 million parameters, and wider ones."""
-    return Space(
-        num_classes=num_classes,
-        widths=tuple((width, width * 5 // 4, width * 3 // 2) for width in (64, 128, 256, 512)),
-        depths=((2,),) * 4,
-        kernels=((3,),) * 5,
-        sizes_px=sizes_px,
-    )
-
-
 def space_around(
     architecture: Mapping[str, Any],
     *,
@@ -186,15 +147,6 @@ def space_from_json(value: Mapping[str, Any]) -> Space:
         ) from error
 
 
-def spec_from_json(value: Mapping[str, Any]) -> SubnetSpec:
-    """A spec from what `SubnetSpec.to_json` gave; ConfigError when fields are missing or malformed."""
-    try:
-        lists = {name: tuple(value[name]) for name in ("widths", "depths", "kernels")}
-        return SubnetSpec(size_px=int(value["size_px"]), **lists)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"a sub-network needs widths, depths, kernels and size_px: {error!r}") from error
-
-
 def spec_of(architecture: Mapping[str, Any], *, size_px: int) -> SubnetSpec:
     """The spec of a convnet's architecture."""
     widths = tuple(architecture["widths"])
@@ -228,48 +180,9 @@ def largest(space: Space) -> SubnetSpec:
     return from_genes(space, [len(choices) - 1 for choices in space.choices])
 
 
-def contains(larger: SubnetSpec, smaller: SubnetSpec) -> bool:
-    """Whether one sub-network's weights hold the other's; the image side has no weights and does not count."""
-    if len(larger.widths) != len(smaller.widths):
-        return False
-    mine = (*larger.widths, *larger.depths, *larger.kernels)
-    return all(a >= b for a, b in zip(mine, (*smaller.widths, *smaller.depths, *smaller.kernels), strict=True))
-
-
-def num_specs(space: Space) -> int:
-    """How many members there are."""
-    return math.prod(len(choices) for choices in space.choices)
-
-
-def enumerate_specs(space: Space) -> Iterator[SubnetSpec]:
-    """Every member, the smallest first."""
-    for genes in itertools.product(*(range(len(choices)) for choices in space.choices)):
-        yield from_genes(space, genes)
-
-
 def sample_spec(space: Space, rng: np.random.Generator) -> SubnetSpec:
     """One member, each choice equally likely."""
     return from_genes(space, [int(rng.integers(len(choices))) for choices in space.choices])
-
-
-def mutate(space: Space, spec: SubnetSpec, rng: np.random.Generator, *, rate: float = 0.2) -> SubnetSpec:
-    """Draw each gene anew with probability `rate`, at least one where there is a choice: never the same member."""
-    genes = list(to_genes(space, spec))
-    free = [index for index, choices in enumerate(space.choices) if len(choices) > 1]
-    if not free:
-        return spec
-    forced = free[int(rng.integers(len(free)))]
-    for index in free:
-        if index == forced or rng.random() < rate:
-            others = [gene for gene in range(len(space.choices[index])) if gene != genes[index]]
-            genes[index] = others[int(rng.integers(len(others)))]
-    return from_genes(space, genes)
-
-
-def crossover(space: Space, first: SubnetSpec, second: SubnetSpec, rng: np.random.Generator) -> SubnetSpec:
-    """A child that has each gene from either parent with equal chance."""
-    pairs = zip(to_genes(space, first), to_genes(space, second), strict=True)
-    return from_genes(space, [a if rng.random() < 0.5 else b for a, b in pairs])
 
 
 def to_genes(space: Space, spec: SubnetSpec) -> tuple[int, ...]:

@@ -38,10 +38,10 @@ from components.selection.gate.groups import group_column, num_groups
 from components.selection.gate.policy import Policy
 from components.selection.gate.rates import GroupedSample, counts_under, effective
 from components.selection.gate.slicing import scope_of
-from components.selection.ledger.ledger import Answer, Question
+from components.selection.ledger.ledger import LookAnswer, Question
 from components.selection.ledger.spending import Account
 
-Verdict = tuple[Outcome, Answer | None, Budget]
+Verdict = tuple[Outcome, LookAnswer | None, Budget]
 
 
 def build(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> Decision:
@@ -131,7 +131,9 @@ def _told(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings,
     )
 
 
-def _advice(case: Case, policy: Policy, *, findings: Findings, answer: Answer | None, budget: Budget) -> power.Advice:
+def _advice(
+    case: Case, policy: Policy, *, findings: Findings, answer: LookAnswer | None, budget: Budget
+) -> power.Advice:
     """What to add to certify so that its next look would promote, given that it said no if it was asked."""
     rows, level = shown_rows(case, policy, answer), next_level(policy, budget)
     if rows is None:
@@ -166,12 +168,12 @@ def _marked_flips(evidence: Evidence, policy: Policy) -> tuple[int, int]:
     return int(marked.sum()), int((marked & negative).sum())
 
 
-def shown_rows(case: Case, policy: Policy, answer: Answer | None) -> Rows | None:
+def shown_rows(case: Case, policy: Policy, answer: LookAnswer | None) -> Rows | None:
     """The one split that people may see."""
     return case.certify if policy.mode == "open" and answer is not None else case.search
 
 
-def single_look(question: Question, policy: Policy, test: Callable[[float], bool]) -> Answer:
+def single_look(question: Question, policy: Policy, test: Callable[[float], bool]) -> LookAnswer:
     """One open look without a ledger: all of alpha, once."""
     level = policy.spending.alpha
     look = Look(
@@ -182,7 +184,7 @@ def single_look(question: Question, policy: Policy, test: Callable[[float], bool
         mode=question.mode,
         promoted=test(level),
     )
-    return Answer(look=look, recorded=False)
+    return LookAnswer(look=look, recorded=False)
 
 
 def bootstrap_check(rows: Rows, policy: Policy, levels: Levels) -> Check:

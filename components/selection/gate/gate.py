@@ -20,7 +20,7 @@ from components.selection.gate.claims import Levels
 from components.selection.gate.evidence import Case, Evidence, open_case, without
 from components.selection.gate.groups import num_groups
 from components.selection.gate.policy import Policy
-from components.selection.ledger.ledger import Answer, Ledger, Question, Standing
+from components.selection.ledger.ledger import Ledger, LookAnswer, Question, Standing
 from components.selection.ledger.members import SplitMembers
 from components.selection.ledger.spending import Account
 
@@ -73,7 +73,7 @@ def decide_all(evidences: Sequence[Evidence], policy: Policy, *, ledger: Ledger 
     return [decisions[index] for index in range(len(evidences))]
 
 
-def shown_findings(case: Case, policy: Policy, answer: Answer | None) -> Findings:
+def shown_findings(case: Case, policy: Policy, answer: LookAnswer | None) -> Findings:
     """What people may see: everything on search when sealed, on certify once an open look was paid for."""
     alpha = policy.spending.alpha
     if policy.mode == "open" and answer is not None:
@@ -119,7 +119,7 @@ class _Asked:
             return "HOLD", findings
         return None
 
-    def look(self) -> Answer | str:
+    def look(self) -> LookAnswer | str:
         """Ask certify, charged; a string where no look can be had."""
         case, policy, evidence = self.case, self.policy, self.evidence
         if not case.is_bootstrap:  # what the policy slices by must be there before a look is charged
@@ -151,7 +151,9 @@ class _Asked:
         told = self.told(outcome, findings, answer, first=reasons.ITSELF)
         return replace(told, certified=None, promise="", budget=self._budget(None))
 
-    def told(self, outcome: Outcome, findings: Findings, answer: Answer | None = None, *, first: str = "") -> Decision:
+    def told(
+        self, outcome: Outcome, findings: Findings, answer: LookAnswer | None = None, *, first: str = ""
+    ) -> Decision:
         """The decision; `first` stands in place of the reason that no look was taken."""
         verdict = (outcome, answer, self._budget(answer))
         decision = assembly.build(self.evidence, self.case, self.policy, findings=findings, verdict=verdict)
@@ -164,7 +166,7 @@ class _Asked:
             return None
         return self.ledger.standing(self.members, self.policy.spending, self.case.content)
 
-    def _budget(self, answer: Answer | None) -> Budget:
+    def _budget(self, answer: LookAnswer | None) -> Budget:
         plan, standing = self.policy.spending, self._standing()
         if standing is None:
             looks: tuple[Look, ...] = (answer.look,) if answer is not None else ()
@@ -217,7 +219,7 @@ def _examine(case: Case, policy: Policy, levels: Levels) -> Findings:
     return replace(findings, checks=(*findings.checks, anchor))
 
 
-def _outcome(answer: Answer, findings: Findings, policy: Policy) -> Outcome:
+def _outcome(answer: LookAnswer, findings: Findings, policy: Policy) -> Outcome:
     if answer.look.promoted:
         return "PROMOTE"
     return "REJECT" if policy.mode == "open" and findings.broken() else "HOLD"

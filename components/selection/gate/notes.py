@@ -11,12 +11,12 @@ from components.selection.gate.flips import Rows
 from components.selection.gate.groups import num_groups
 from components.selection.gate.policy import Policy
 from components.selection.gate.rates import counts_under
-from components.selection.ledger.ledger import Answer
+from components.selection.ledger.ledger import LookAnswer
 from components.selection.ledger.spending import Account
 
 
 def tell(
-    evidence: Evidence, case: Case, policy: Policy, answer: Answer | None, *, findings: Findings
+    evidence: Evidence, case: Case, policy: Policy, answer: LookAnswer | None, *, findings: Findings
 ) -> tuple[str, ...]:
     """The notes of one decision."""
     told = [_about_groups(case.certify, policy)]

@@ -77,7 +77,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SplitPlan:
     """All claims of a policy, over the same draws."""
 
     claims: tuple[Claim, ...]
@@ -140,7 +140,7 @@ class Plan:
             held &= self.accuracy.holds(counts[-2], counts[-1], n, level)
         return held
 
-    def _with_other_luck(self) -> Plan:
+    def _with_other_luck(self) -> SplitPlan:
         """The same rates; for samples that come on top of those drawn."""
 
         def again(claim: Claim) -> Claim:
@@ -157,11 +157,13 @@ def fixed(rate: float, limit: float, *, stream: int) -> Claim:
     return Claim(limit=limit, share=1.0, rates=np.full(_DRAWS, rate), luck=(_SEED, stream))
 
 
-def rate_plan(rate: Rate, limit: float) -> Plan:
+def rate_plan(rate: Rate, limit: float) -> SplitPlan:
     """The plan of one rate alone, as far as it was seen."""
     groups = isinstance(rate, (Either, GroupMeans))
     drawn = _Draws(rng=np.random.default_rng(_SEED), n=rate.n, worth=1.0)
-    return Plan(claims=(drawn.claim(round(rate.point * rate.n), rate.n, limit),), level_share=0.5 if groups else 1.0)
+    return SplitPlan(
+        claims=(drawn.claim(round(rate.point * rate.n), rate.n, limit),), level_share=0.5 if groups else 1.0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from components.selection.gate.bounds import Rate
 from components.selection.gate.checks import Findings
-from components.selection.gate.planning import Accuracy, Plan, fixed, rate_plan
+from components.selection.gate.planning import Accuracy, SplitPlan, fixed, rate_plan
 from components.selection.gate.policy import Policy
 from components.selection.gate.rates import Sample, effective, effective_margin
 
@@ -41,7 +41,7 @@ def advise(sample: Sample, findings: Findings, policy: Policy, level: float, *, 
     Aims at `policy.min_power`, or at nine tenths of the best chance that any number reaches where that is less: what is
     shown may leave doubt that more samples of another kind cannot take away. None where that is under one half.
     """
-    plan = Plan.of(sample, findings, policy)
+    plan = SplitPlan.of(sample, findings, policy)
     start = asked.num if asked is not None else 0
 
     def chance(further: int) -> float:
@@ -62,7 +62,7 @@ def split_size(sample: Sample, findings: Findings, policy: Policy, level: float)
 
     None where that is not within nine tenths of what any number reaches: what is shown leaves too much doubt.
     """
-    plan = Plan.of(sample, findings, policy)
+    plan = SplitPlan.of(sample, findings, policy)
     if level <= 0.0 or 0.9 * _best(lambda n: plan.passes(n, level)) < policy.min_power:
         return None
     return _fewest(lambda n: plan.passes(n, level) >= policy.min_power)
@@ -86,7 +86,7 @@ def fresh_size(policy: Policy, level: float) -> int | None:
     accuracy = None
     if policy.improvement.rule == "non-inferior":
         accuracy = Accuracy(margin=effective_margin(policy), lost=lost, gained=gained)
-    plan = Plan(claims=(lost,), accuracy=accuracy)
+    plan = SplitPlan(claims=(lost,), accuracy=accuracy)
     return _fewest(lambda n: plan.passes(n, level) >= policy.min_power)
 
 

@@ -8,7 +8,7 @@ from components.core.decisions import Check, ColumnScope, Missing, Outcome, Slic
 from components.selection.gate import words
 from components.selection.gate.checks import Findings
 from components.selection.gate.policy import Policy
-from components.selection.ledger.ledger import Answer
+from components.selection.ledger.ledger import LookAnswer
 
 ITSELF = "the candidate is the champion: the digests are equal, no answer can differ, and no look was spent"
 _NUM_NAMED = 5
@@ -31,7 +31,9 @@ class Told:
     extra: tuple[str, ...] = field(default=())
 
 
-def tell(outcome: Outcome, answer: Answer | None, findings: Findings, policy: Policy, told: Told) -> tuple[str, ...]:
+def tell(
+    outcome: Outcome, answer: LookAnswer | None, findings: Findings, policy: Policy, told: Told
+) -> tuple[str, ...]:
     """The reasons for an outcome, the weightiest first."""
     lines = [_about_the_look(answer, policy, told) if answer is not None else _UNASKED]
     if outcome != "PROMOTE":
@@ -68,7 +70,7 @@ def limits_of(policy: Policy, column: str) -> str:
     return f"their limits ({words.share(found[0])} to {words.share(found[-1])})"
 
 
-def _about_the_look(answer: Answer, policy: Policy, told: Told) -> str:
+def _about_the_look(answer: LookAnswer, policy: Policy, told: Told) -> str:
     look = answer.look
     where = "recorded answer of look" if answer.recorded else "look"
     how = f"on the certify split ({policy.mode}, {where} {look.number}, error level {words.odds(look.level)})"

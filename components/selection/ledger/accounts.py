@@ -16,7 +16,7 @@ from components.core.errors import IntegrityError, StateError
 from components.selection.gate.policy import SpendingPolicy
 from components.selection.ledger.members import SplitMembers
 from components.selection.ledger.spending import Account
-from components.selection.ledger.stores import GENESIS, Row
+from components.selection.ledger.stores import GENESIS, LedgerRow
 
 _SAME_SHOWS = 0.01  # of a split whose ids are all new: from here on it is an earlier one, re-encoded or renamed
 
@@ -32,16 +32,16 @@ class SplitAccount:
     last: SplitMembers
     last_ids: str
     last_content: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[LedgerRow] = field(default_factory=list)
     answers: dict[int, bool] = field(default_factory=dict)
     is_retired: bool = False
 
-    def find(self, key: str) -> Row | None:
+    def find(self, key: str) -> LedgerRow | None:
         """The look that asked the same of the same samples; other samples make another question."""
         asked = (key, self.last_ids)
         return next((row for row in self.rows if (row["key"], row["ids"]) == asked), None)
 
-    def look(self, row: Row) -> Look:
+    def look(self, row: LedgerRow) -> Look:
         """A row as a look, with its answer if it has one."""
         return Look(
             number=row["number"],
@@ -88,7 +88,7 @@ class Books:
     accounts: list[SplitAccount] = field(default_factory=list)
     exposed: list[SplitMembers] = field(default_factory=list)
     current: int = 0
-    _charged: list[tuple[SplitAccount, Row, Account]] = field(default_factory=list)
+    _charged: list[tuple[SplitAccount, LedgerRow, Account]] = field(default_factory=list)
 
     def last(self) -> SplitAccount:
         """The account of the split that was asked last."""
@@ -111,7 +111,7 @@ class Books:
             )
         return found[0][0] if found else None
 
-    def take(self, row: Row) -> None:
+    def take(self, row: LedgerRow) -> None:
         """Follow one row."""
         _TAKERS[row["kind"]](self, row)
         self.head = row["digest"]
@@ -126,7 +126,7 @@ class Books:
                     f"look {row['number']} was charged at level {row['level']:g}, its plan allows {allowed:g}"
                 )
 
-    def _split(self, row: Row) -> None:
+    def _split(self, row: LedgerRow) -> None:
         members = SplitMembers.unpack(row["members"], row.get("shows", ""))
         if row["fresh"]:
             plan = _read_plan(row["plan"])
@@ -147,24 +147,24 @@ class Books:
         account.members = SplitMembers.union([account.members, members])
         account.last, account.last_ids, account.last_content = members, row["ids"], row.get("content", "")
 
-    def _look(self, row: Row) -> None:
+    def _look(self, row: LedgerRow) -> None:
         account = self._account(row)
         self._charged.append((account, row, account.account))
         account.rows.append(row)
         account.account = account.account.charged(row["number"], row["level"])
 
-    def _answer(self, row: Row) -> None:
+    def _answer(self, row: LedgerRow) -> None:
         account = self._account(row)
         account.answers[row["number"]] = row["promoted"]
         account.account = account.account.answered(row["number"], row["promoted"])
 
-    def _exposed(self, row: Row) -> None:
+    def _exposed(self, row: LedgerRow) -> None:
         self.exposed.append(SplitMembers.unpack(row["members"], row["shows"]))
 
-    def _retired(self, row: Row) -> None:
+    def _retired(self, row: LedgerRow) -> None:
         self._account(row).is_retired = True
 
-    def _account(self, row: Row) -> SplitAccount:
+    def _account(self, row: LedgerRow) -> SplitAccount:
         number: int = row.get("account", self.current + 1)
         return self.accounts[number - 1]
 
@@ -178,7 +178,7 @@ _TAKERS = {
 }
 
 
-def read_books(rows: Iterable[Row]) -> Books:
+def read_books(rows: Iterable[LedgerRow]) -> Books:
     """The books that these rows make, in order."""
     books = Books()
     for row in rows:

@@ -20,7 +20,7 @@ _NOTHING = {"rows": 0, "head": GENESIS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anchored:
+class AnchoredLedger:
     """What an anchor knows of one ledger: how many rows it had and the digest of the last.
 
     `was_file`: written when the ledger was a file of its own, whose rows had other digests.
@@ -31,17 +31,17 @@ class Anchored:
     was_file: bool = False
 
 
-def read_anchor(path: Path, key: str) -> Anchored:
+def read_anchor(path: Path, key: str) -> AnchoredLedger:
     """What the anchor says of the ledger `key`; an empty one where it says nothing, IntegrityError for rubbish."""
     if not path.exists():
-        return Anchored()
+        return AnchoredLedger()
     value = read_json(path)
     was_file = "ledgers" not in value
     ledgers = value.get("ledgers")
     found = value if was_file else ledgers.get(key, _NOTHING) if isinstance(ledgers, dict) else None
     if not isinstance(found, dict) or type(found.get("rows")) is not int or type(found.get("head")) is not str:
         raise IntegrityError(f"{path} is no ledger anchor; restore it from git")
-    return Anchored(rows=found["rows"], head=found["head"], was_file=was_file)
+    return AnchoredLedger(rows=found["rows"], head=found["head"], was_file=was_file)
 
 
 def write_anchor(path: Path, key: str, told: Mapping[str, Any]) -> None:

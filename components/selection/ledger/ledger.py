@@ -27,7 +27,7 @@ from components.selection.ledger.accounts import Books, SplitAccount
 from components.selection.ledger.anchor import read_anchor, write_anchor
 from components.selection.ledger.members import SplitMembers, recognised
 from components.selection.ledger.spending import Account
-from components.selection.ledger.stores import FileStore, Row, Store, Writer
+from components.selection.ledger.stores import FileStore, LedgerRow, Store, Writer
 
 _MOST_UNANCHORED = 2  # rows that one kill can leave: a split and its look
 
@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class LookAnswer:
     """What the ledger answered: the look with its one bit, and whether it came from the record, free of charge."""
 
     look: Look
@@ -87,7 +87,7 @@ class Ledger:
         members: SplitMembers | Sequence[str],
         plan: SpendingPolicy,
         test: Callable[[float], bool],
-    ) -> Answer | str:
+    ) -> LookAnswer | str:
         """Charge one look and answer `test(level)`; a question asked before gets its recorded answer.
 
         A string says why no look can be had: the budget is used up, or the split is burned. StateError when the
@@ -99,7 +99,7 @@ class Ledger:
             account = self._enter(writer, books, asked, plan, question)
             row = account.find(question.key)
             if row is not None and row["number"] in account.answers:
-                return Answer(look=account.look(row), recorded=True)
+                return LookAnswer(look=account.look(row), recorded=True)
             if row is None:
                 refusal = self._refusal(account)
                 if refusal:
@@ -204,7 +204,7 @@ class Ledger:
         self._append(writer, books, row | {"plan": (account.plan if account else plan).model_dump(mode="json")})
         return books.last()
 
-    def _charge(self, writer: Writer, books: Books, account: SplitAccount, question: Question) -> Row:
+    def _charge(self, writer: Writer, books: Books, account: SplitAccount, question: Question) -> LedgerRow:
         number = len(account.rows) + 1
         level = account.account.next_level()
         if number == 1 and question.mode == "open" and self.burns:
@@ -213,14 +213,14 @@ class Ledger:
         row |= {"mode": question.mode, "candidate": question.candidate, "champion": question.champion}
         return self._append(writer, books, row | {"ids": account.last_ids, "content": question.content})
 
-    def _answer(self, number: int, row: Row, *, promoted: bool) -> Answer:
+    def _answer(self, number: int, row: LedgerRow, *, promoted: bool) -> LookAnswer:
         with self._writing() as (writer, books):
             account = books.accounts[number - 1]
             if row["number"] in account.answers:  # another process answered the same question meanwhile
-                return Answer(look=account.look(row), recorded=True)
+                return LookAnswer(look=account.look(row), recorded=True)
             answer = {"kind": "answer", "account": number, "number": row["number"], "promoted": promoted}
             self._append(writer, books, answer)
-        return Answer(look=account.look(row), recorded=False)
+        return LookAnswer(look=account.look(row), recorded=False)
 
     def _refusal(self, account: SplitAccount) -> str:
         if self.burns and any(row["mode"] == "open" for row in account.rows):
@@ -230,7 +230,7 @@ class Ledger:
             return f"the error budget of this certify split is used up, {taken}"
         return ""
 
-    def _append(self, writer: Writer, books: Books, row: Mapping[str, Any]) -> Row:
+    def _append(self, writer: Writer, books: Books, row: Mapping[str, Any]) -> LedgerRow:
         sealed = writer.append(row)
         books.take(sealed)
         return sealed
@@ -243,7 +243,7 @@ class Ledger:
         told |= {"looks": len(last.rows) if last else 0, "promotions": sum(last.answers.values()) if last else 0}
         write_anchor(self.anchor, self.store.key, told)
 
-    def _check_anchor(self, rows: Sequence[Row]) -> None:
+    def _check_anchor(self, rows: Sequence[LedgerRow]) -> None:
         """IntegrityError where the anchor and the rows cannot both be right; it may lag behind."""
         if self.anchor is None:
             return

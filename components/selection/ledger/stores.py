@@ -19,17 +19,17 @@ from components.core.files import storage_errors
 from components.selection.ledger import lines
 
 GENESIS = "0" * 64
-Row = Mapping[str, Any]
+LedgerRow = Mapping[str, Any]
 
 
 class Writer(Protocol):
     """Adds rows under the store's lock."""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LedgerRow]:
         """All rows, those added here included, each with its `digest`."""
 
-    def append(self, row: Mapping[str, Any]) -> Row:
+    def append(self, row: Mapping[str, Any]) -> LedgerRow:
         """Add one row; returns it with its digest."""
 
 
@@ -40,7 +40,7 @@ class Store(Protocol):
     key: str  # what the anchor calls this ledger
     witnessed: bool  # whether something outside the store knows its last row, so that a lost anchor may be made anew
 
-    def read(self) -> list[Row]:
+    def read(self) -> list[LedgerRow]:
         """All rows in order, each with its `digest`."""
 
     def writing(self) -> Any:
@@ -50,9 +50,9 @@ class Store(Protocol):
 @dataclass(slots=True)
 class _FileWriter:
     path: Path
-    rows: list[Row] = field(default_factory=list)
+    rows: list[LedgerRow] = field(default_factory=list)
 
-    def append(self, row: Mapping[str, Any]) -> Row:
+    def append(self, row: Mapping[str, Any]) -> LedgerRow:
         previous = self.rows[-1]["digest"] if self.rows else GENESIS
         sealed = {**row, "previous": previous, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         sealed["digest"] = digest_json(sealed)
@@ -71,7 +71,7 @@ class FileStore:
         self.path = path
         self.name = str(path)
 
-    def read(self) -> list[Row]:
+    def read(self) -> list[LedgerRow]:
         """All whole rows, their chain checked."""
         with self._locked():
             return self._rows()
@@ -91,8 +91,8 @@ class FileStore:
             with FileLock(self.path.with_name(self.path.name + ".lock")):
                 yield
 
-    def _rows(self) -> list[Row]:
-        found: list[Row] = []
+    def _rows(self) -> list[LedgerRow]:
+        found: list[LedgerRow] = []
         head = GENESIS
         for number, row in enumerate(lines.read(self.path), start=1):
             content = {name: value for name, value in row.items() if name != "digest"}

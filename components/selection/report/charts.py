@@ -17,7 +17,7 @@ _NUM_BINS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ChartPoint:
     """One candidate in the frontier; the champion has no flips."""
 
     name: str
@@ -35,7 +35,7 @@ class Series:
     scores: NDArray[np.float32]
 
 
-def frontier(points: Sequence[Point], lines: Sequence[tuple[str, str, float]]) -> Markup:
+def frontier(points: Sequence[ChartPoint], lines: Sequence[tuple[str, str, float]]) -> Markup:
     """Accuracy over negative-flip rate; `lines` are (name, CSS class, rate) drawn upright: limit, noise floor."""
     top_x = max([point.flips for point in points] + [rate for _, _, rate in lines]) * 1.15 or 0.01
     low, high = _padded([point.accuracy for point in points])

@@ -17,7 +17,7 @@ from components.core.files import write_text
 from components.selection.gate import words
 from components.selection.gate.flips import Rows
 from components.selection.report import charts, gallery
-from components.selection.report.charts import Point, Series
+from components.selection.report.charts import ChartPoint, Series
 
 MAX_SLICES = 200
 _TEMPLATE = "report.html.j2"
@@ -86,7 +86,7 @@ def _frontier(decision: Decision, peers: Sequence[Decision]) -> Markup:
     if not known:
         return Markup("")
     points = [
-        Point(
+        ChartPoint(
             name=one.candidate,
             flips=one.counts.rate_of_all,
             accuracy=one.counts.new_accuracy,
@@ -97,7 +97,7 @@ def _frontier(decision: Decision, peers: Sequence[Decision]) -> Markup:
     ]
     champion = known[0].counts
     if champion is not None:
-        points.append(Point(name="champion", flips=0.0, accuracy=champion.old_accuracy, kind="champion"))
+        points.append(ChartPoint(name="champion", flips=0.0, accuracy=champion.old_accuracy, kind="champion"))
     limit = next((check.limit for check in decision.checks if check.name == "negative flips"), None)
     lines = [("limit", "limit", limit)] if limit is not None else []
     if decision.noise_floor is not None:

@@ -120,11 +120,6 @@ class SearchResult:
     over_limit: tuple[SearchRow, ...]
     shortfall: str
 
-    @property
-    def pareto(self) -> tuple[SearchRow, ...]:
-        """The frontier, from fewest flips to most."""
-        return tuple(self.evaluated[index] for index in self.front)
-
 
 def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchResult:
     """Search, keeping each row in `table` (JSON lines); a table of the same problem is gone on with.
@@ -155,11 +150,6 @@ def search(problem: SearchProblem, plan: SearchPlan, *, table: Path) -> SearchRe
     if shortfall:
         log.warning("%s", shortfall)
     return found.result(shortfall)
-
-
-def read_rows(table: Path) -> list[SearchRow]:
-    """Every row of a search's table, those over a limit included."""
-    return [_parse(row) for row in lines.read(table)[1:]]
 
 
 def _proposals(problem: SearchProblem, plan: SearchPlan, screen: _Screen) -> Drawn | Evolved:

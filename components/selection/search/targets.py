@@ -38,7 +38,7 @@ class Target(Section):
         return {name: limit for name, limit in found.items() if limit is not None}
 
 
-class Candidate(Protocol):
+class Contender(Protocol):
     """What the choice looks at; rows of a search have it."""
 
     @property
@@ -60,7 +60,7 @@ def excess(costs: Costs, limits: Mapping[str, float]) -> dict[str, float]:
     return {name: share for name, share in shares.items() if not share <= 0.0}
 
 
-def choose(candidates: Sequence[Candidate], target: Target) -> int | None:
+def choose(candidates: Sequence[Contender], target: Target) -> int | None:
     """The index of the most accurate candidate within the target; None when none is.
 
     Ties go to fewer flips, then to fewer multiply-adds, then to the first.
@@ -78,7 +78,7 @@ def choose(candidates: Sequence[Candidate], target: Target) -> int | None:
     )
 
 
-def choose_all(candidates: Sequence[Candidate], targets: Iterable[Target]) -> dict[str, int | str]:
+def choose_all(candidates: Sequence[Contender], targets: Iterable[Target]) -> dict[str, int | str]:
     """For each target the index of its candidate, or in words why there is none."""
     chosen: dict[str, int | str] = {}
     for target in targets:
@@ -87,7 +87,7 @@ def choose_all(candidates: Sequence[Candidate], targets: Iterable[Target]) -> di
     return chosen
 
 
-def _why_none(candidates: Sequence[Candidate], target: Target) -> str:
+def _why_none(candidates: Sequence[Contender], target: Target) -> str:
     within = [candidate for candidate in candidates if not excess(candidate.costs, target.limits)]
     if within:
         fewest = min(candidate.flips for candidate in within)

@@ -182,7 +182,6 @@ class Family:
             digest="",
             search_accuracy=self.reached(genotype)[0],
             num_parameters=count_parameters(network),
-            threshold=tuned.get("threshold"),
             epochs_run=len(self.history),
             history=self.history,
             recipe={

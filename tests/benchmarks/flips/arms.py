@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from components.models.networks.growth import margins
 from components.models.networks.merging import pool
 from components.training.config import Recipe
-from components.training.switching import THRESHOLDS, switch_points
+from components.training.switching import THRESHOLDS, SwitchPoints, switch_points
 from tests.benchmarks.flips.images import Images
 from tests.benchmarks.flips.lab import Lab, Order, Trained
 from tests.benchmarks.flips.size import MAX_LOSS
@@ -176,7 +176,7 @@ def merged(old: Trained, new: Trained, images: Images, *, floor: float) -> Reply
     """Both networks' weighted evidence with a head start for the champion's class, both tuned on search."""
     labels = images.search.labels
     points = switch_points(old.search, new.search, labels, was_right=old.search.argmax(axis=1) == labels)
-    best = points.fewest_flips(min_right=floor * len(labels))
+    best = _fewest_flips(points, min_right=floor * len(labels))
     share, bias = float(points.share[best]), float(points.bias[best])
     return Reply(
         search=merge(old.search, new.search, share=share, bias=bias),
@@ -185,6 +185,14 @@ def merged(old: Trained, new: Trained, images: Images, *, floor: float) -> Reply
         multiply_adds=old.multiply_adds + new.multiply_adds,
         tuned={"share": share, "bias": bias},
     )
+
+
+def _fewest_flips(points: SwitchPoints, *, min_right: float) -> int:
+    """The row with fewest flips among those with at least `min_right` right answers, else the most accurate."""
+    allowed = np.flatnonzero(points.num_right >= min_right)
+    if not len(allowed):
+        return points.most_accurate(max_flips=np.inf)
+    return int(allowed[np.lexsort((-points.num_right[allowed], points.num_flips[allowed]))[0]])
 
 
 def merge(old: NDArray[np.float32], new: NDArray[np.float32], *, share: float, bias: float) -> Guesses:

@@ -8,21 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from components.models.networks.subnets import (
-    Space,
-    architecture_of,
-    enumerate_specs,
-    largest,
-    multiply_adds,
-    num_parameters,
-    smallest,
-)
+from components.models.networks.subnets import Space, architecture_of, largest, multiply_adds, num_parameters, smallest
 from components.training.config import Recipe
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.flips.arms import ENSEMBLE_SEEDS, Arm, Reply, Scene, accuracy, chosen_setting, order_of, reply
 from tests.benchmarks.flips.lab import Lab, Order
 from tests.benchmarks.flips.rates import Rates, rates
 from tests.benchmarks.flips.report import Row, setting_told
+from tests.components.models.networks.members import every_member
 
 
 def scenes(
@@ -117,7 +110,7 @@ def final_rates(here: Scene, one: Reply) -> Rates:
 def _part(space: Space) -> dict[str, Any]:
     """What fits beside the smallest member into the cost of the largest: of the costliest, the most parameters."""
     room = multiply_adds(space, largest(space)) - multiply_adds(space, smallest(space))
-    fitting = [member for member in enumerate_specs(space) if multiply_adds(space, member) <= room]
+    fitting = [member for member in every_member(space) if multiply_adds(space, member) <= room]
     costly = [member for member in fitting if multiply_adds(space, member) >= 0.99 * room]
     usual = max(costly or fitting, key=lambda member: num_parameters(space, member))
     return architecture_of(space, usual)

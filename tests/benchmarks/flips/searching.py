@@ -10,11 +10,12 @@ import click
 import numpy as np
 
 from components.models.networks.subnets import Space, multiply_adds, to_genes
-from components.selection.search.frontier import Outcome, hypervolume
+from components.selection.search.frontier import Outcome
 from components.selection.search.frontier_picture import Landmarks, Spot, draw_frontier
 from components.selection.search.search import SearchPlan
 from components.training.config import Recipe
 from tests.benchmarks.figures import SHORT, Figure
+from tests.benchmarks.flips.areas import hypervolume
 from tests.benchmarks.flips.arms import Scene, accuracy, own_reply
 from tests.benchmarks.flips.family import Family, searched, train_family
 from tests.benchmarks.flips.lab import Lab
@@ -62,7 +63,8 @@ def _peer_figures(family: Family, here: Scene, limits: Mapping[str, float]) -> I
         for seed in range(NUM_SEARCH_SEEDS):
             plan = SearchPlan(num_evaluations=NUM_EVALUATIONS, seed=seed, method=method, population=POPULATION)  # type: ignore[arg-type]
             result, core_s = searched(family, plan, limits)
-            outcomes = [Outcome(accuracy=row.accuracy, flips=row.flips) for row in result.pareto]
+            rows = [result.evaluated[index] for index in result.front]
+            outcomes = [Outcome(accuracy=row.accuracy, flips=row.flips) for row in rows]
             areas.setdefault(method, []).append(hypervolume(outcomes, reference=corner))
             seconds.setdefault(method, []).append(core_s)
     for method, found in areas.items():

@@ -17,7 +17,6 @@ from components.core.decisions import (
     Paired,
     Severity,
     SliceCheck,
-    read_decision,
     write_decision,
 )
 from components.core.errors import DataError
@@ -54,7 +53,7 @@ FULL = Decision(
 def test_round_trip_of_every_field(tmp_path: Path) -> None:
     assert Decision.from_json(FULL.to_json()) == FULL
     write_decision(tmp_path / "decision.json", FULL)
-    assert read_decision(tmp_path / "decision.json") == FULL
+    assert Decision.from_json((tmp_path / "decision.json").read_text(encoding="utf-8")) == FULL
 
 
 def test_the_digest_follows_the_content() -> None:

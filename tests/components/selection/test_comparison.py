@@ -6,7 +6,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.decisions import read_decision
+from components.core.decisions import Decision
 from components.core.errors import DataError, SourceError
 from components.selection.comparison import compare, read_table
 from components.selection.gate.policy import Policy
@@ -22,7 +22,7 @@ def test_two_bare_tables_are_one_open_look(tmp_path: Path, make_pair, kind: str)
     made = compare(*paths, policy=Policy(), out=tmp_path / "out")
     decision = made.decision
     assert (decision.outcome, decision.mode, decision.shown_split) == ("PROMOTE", "open", "certify")
-    assert read_decision(made.decision_path) == decision
+    assert Decision.from_json(made.decision_path.read_text(encoding="utf-8")) == decision
     assert [row.value for row in decision.slices] == ["01", "02"]
     assert decision.budget is not None and (decision.budget.level, decision.budget.left) == (0.05, 0.0)
     assert any("second look" in note for note in decision.notes)

@@ -96,9 +96,6 @@ def test_choices_among_points() -> None:
     assert list(points.num_right) == [1, 2, 1, 2, 3] and list(points.num_flips) == [0, 0, 1, 1, 1]
     assert points.most_accurate(max_flips=0) == 1
     assert points.most_accurate(max_flips=4) == 4
-    assert points.fewest_flips(min_right=2) == 1
-    assert points.fewest_flips(min_right=3) == 4
-    assert points.fewest_flips(min_right=99) == 4, "out of reach: the most accurate"
 
 
 @settings(max_examples=40)

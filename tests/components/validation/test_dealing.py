@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.validation.config import SplitShares, ValidationConfig
 from components.validation.facts import Facts
-from components.validation.grouping import Grouping, group_photos
+from components.validation.grouping import PhotoGroups, group_photos
 from components.validation.members import _placement
 from components.validation.placement import SEEN, Placement, merge
 
@@ -46,12 +46,12 @@ def photo(index: int, **more: object) -> Facts:
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
-def remember(memory: Placement, found: Grouping, config: ValidationConfig) -> Placement:
+def remember(memory: Placement, found: PhotoGroups, config: ValidationConfig) -> Placement:
     rows = zip(found.photos, found.groups, found.splits, strict=True)
     return merge(memory, _placement([(fact, key, split or "") for fact, key, split in rows], config.split_seed))
 
 
-def splits(found: Grouping) -> dict[str, str | None]:
+def splits(found: PhotoGroups) -> dict[str, str | None]:
     return {fact.sample_id: split for fact, split in zip(found.photos, found.splits, strict=True)}
 
 

@@ -17,8 +17,9 @@ from torch import nn
 
 from components.core.errors import DataError, SourceError, UnavailableError
 from components.models.artefacts import ModelSpec, load_model, save_model
-from components.models.foreign.incumbents import grow_beside, load_incumbent
+from components.models.foreign.incumbents import as_inner, load_incumbent
 from components.models.foreign.onnx_networks import needs_onnx
+from components.models.networks.growth import Grown
 from components.models.networks.registry import build_network
 from components.models.prediction import predict, predict_logits
 
@@ -146,7 +147,9 @@ def test_it_is_a_model_like_any_other(path: Path, tmp_path: Path) -> None:
 
 def test_it_grows_with_its_function_kept(path: Path, tmp_path: Path) -> None:
     old = load_incumbent(path)
-    network, spec = grow_beside(old, SPEC)
+    inner, architecture = as_inner(old, SPEC)
+    network = Grown(inner, build_network(CONVNET))
+    spec = replace(SPEC, architecture={"family": "grown", "inner": architecture, "outer": CONVNET})
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
     network.train().parts(images())[1].square().mean().backward()
     optimizer.step()
@@ -203,7 +206,8 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, monkeypatch
 
 def test_whether_a_bento_needs_onnxruntime_is_seen_through_growth(tmp_path: Path) -> None:
     old = load_incumbent(as_onnx(tmp_path))
-    assert needs_onnx(grow_beside(old, SPEC)[1].architecture) and not needs_onnx(CONVNET)
+    grown = {"family": "grown", "inner": as_inner(old, SPEC)[1], "outer": CONVNET}
+    assert needs_onnx(grown) and not needs_onnx({**grown, "inner": CONVNET})
 
 
 def test_a_folder_of_ours_is_an_incumbent(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Sub-networks as values: costs are exact, containment is a partial order, operators stay within the space."""
+"""Sub-networks as values: costs are exact, genes lead back to their member, what does not fit together is named."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,24 +13,15 @@ from components.models.networks.registry import build_network
 from components.models.networks.subnets import (
     Space,
     architecture_of,
-    contains,
-    crossover,
-    enumerate_specs,
     from_genes,
     from_genotype,
     largest,
     multiply_adds,
-    mutate,
     num_parameters,
-    num_specs,
-    photo_space,
-    resnet_space,
     sample_spec,
-    small_image_space,
     smallest,
     space_around,
     space_from_json,
-    spec_from_json,
     to_genes,
     to_genotype,
 )
@@ -54,68 +46,16 @@ def test_costs_are_those_of_the_built_network(seed: int) -> None:
     assert multiply_adds(SPACE, spec) == count_multiply_adds(network, spec.size_px)
 
 
-@pytest.mark.parametrize("space", [small_image_space(10), photo_space(20)], ids=["small images", "photos"])
-def test_costs_of_the_default_families_are_exact_at_both_ends(space: Space) -> None:
-    for spec in (smallest(space), largest(space)):
-        with torch.device("meta"):
-            network = build_network(architecture_of(space, spec))
-        assert num_parameters(space, spec) == sum(p.numel() for p in network.parameters())
-
-
-def test_the_default_family_spans_a_factor_of_four() -> None:
-    space = small_image_space(10)
-    assert 80_000 < num_parameters(space, smallest(space)) < 95_000
-    assert 330_000 < num_parameters(space, largest(space)) < 370_000
-    assert 3.8 < multiply_adds(space, largest(space)) / multiply_adds(space, smallest(space)) < 4.3
-
-
-def test_the_smallest_of_its_family_is_resnet_18() -> None:
-    """11.17 million parameters and 0.56 billion multiply-adds at 32 px, as published implementations count them."""
-    space = resnet_space(10)
-    assert round(num_parameters(space, smallest(space)) / 1e6, 2) == 11.17
-    assert round(multiply_adds(space, smallest(space)) / 1e9, 2) == 0.56
-
-
 @given(seeds)
-def test_containment_is_a_partial_order(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    a, b, c = (sample_spec(SPACE, rng) for _ in range(3))
-    assert contains(a, a) and contains(largest(SPACE), a) and contains(a, smallest(SPACE))
-    if contains(a, b) and contains(b, c):
-        assert contains(a, c)
-    if contains(a, b) and contains(b, a):
-        assert (a.widths, a.depths, a.kernels) == (b.widths, b.depths, b.kernels)
-
-
-@given(seeds, st.floats(0, 1))
-def test_operators_stay_in_the_space_and_are_deterministic(seed: int, rate: float) -> None:
-    first, second = (sample_spec(SPACE, np.random.default_rng([seed, i])) for i in range(2))
-    mutant = mutate(SPACE, first, np.random.default_rng(seed), rate=rate)
-    assert mutant != first
-    assert mutant == mutate(SPACE, first, np.random.default_rng(seed), rate=rate)
-    child = crossover(SPACE, first, second, np.random.default_rng(seed))
-    for own, a, b in zip(*(to_genes(SPACE, s) for s in (child, first, second)), strict=True):
-        assert own in (a, b)
-    assert from_genes(SPACE, to_genes(SPACE, mutant)) == mutant
-    assert from_genotype(SPACE, to_genotype(SPACE, mutant)) == mutant
-
-
-def test_enumeration_gives_every_member_once() -> None:
-    members = list(enumerate_specs(SPACE))
-    assert len(members) == len(set(members)) == num_specs(SPACE) == 2**6
-    assert members[0] == smallest(SPACE) and members[-1] == largest(SPACE)
+def test_genes_and_genotypes_lead_back_to_their_member(seed: int) -> None:
+    spec = sample_spec(SPACE, np.random.default_rng(seed))
+    assert from_genes(SPACE, to_genes(SPACE, spec)) == from_genotype(SPACE, to_genotype(SPACE, spec)) == spec
 
 
 def test_json_round_trip() -> None:
     assert space_from_json(SPACE.to_json()) == SPACE
-    assert spec_from_json(largest(SPACE).to_json()) == largest(SPACE)
     with pytest.raises(ConfigError, match="sizes_px"):
         space_from_json({"num_classes": 3})
-
-
-def test_a_single_member_has_no_mutant() -> None:
-    only = Space(num_classes=1, widths=((4,),), depths=((1,),), kernels=((3,), (3,)), sizes_px=(8,))
-    assert mutate(only, smallest(only), np.random.default_rng(0)) == largest(only)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +76,7 @@ def test_a_space_that_does_not_fit_together_is_named(changes: dict[str, object],
 
 def test_a_stranger_is_no_member() -> None:
     with pytest.raises(ConfigError, match="width_0 is 5, which is not among"):
-        to_genes(SPACE, spec_from_json({**smallest(SPACE).to_json(), "widths": [5, 8]}))
+        to_genes(SPACE, replace(smallest(SPACE), widths=(5, 8)))
 
 
 def test_a_genotype_of_another_space_is_named() -> None:

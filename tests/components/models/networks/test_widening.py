@@ -11,14 +11,15 @@ from torch import nn
 
 from components.core.errors import ConfigError, DataError
 from components.models.artefacts import LoadedModel, ModelSpec, load_model, save_model
-from components.models.foreign.incumbents import grow_around, grow_beside
+from components.models.foreign.incumbents import as_inner, grow_around
 from components.models.networks.calibration import calibrate
 from components.models.networks.growth import Grown
 from components.models.networks.registry import build_network
 from components.models.networks.slicing import check_contained, is_statistic
-from components.models.networks.subnets import contains, enumerate_specs, largest, smallest, space_around
+from components.models.networks.subnets import largest, smallest, space_around
 from components.models.networks.supernets import extract, family_around
 from components.models.networks.widening import Widened
+from tests.components.models.networks.members import every_member, holds
 
 SMALL = {"family": "convnet", "num_classes": 3, "widths": [4, 8], "blocks": [1, 1], "stem_stride": 2}
 SPEC = ModelSpec(architecture=SMALL, classes=("a", "b", "c"), size_px=16)
@@ -46,6 +47,10 @@ def shaken(network: nn.Module, *, seed: int) -> nn.Module:
 
 def images(num: int = 20) -> torch.Tensor:
     return torch.randn(num, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+
+
+def beside(old: LoadedModel, target: ModelSpec) -> Grown:
+    return Grown(as_inner(old, target)[0], build_network(target.architecture))
 
 
 def widened(old: LoadedModel, target: ModelSpec = SPEC) -> Widened:
@@ -111,14 +116,14 @@ def test_every_member_of_a_family_around_an_incumbent_keeps_its_function() -> No
     space = space_around({**SMALL, "widths": [4, 8]}, sizes_px=(16,), wider=True)
     family = family_around(old, SPEC, space)
     shaken(family.largest.outer, seed=3)  # type: ignore[arg-type]
-    members = {spec: extract(family.eval(), spec)[0] for spec in enumerate_specs(space)}
+    members = {spec: extract(family.eval(), spec)[0] for spec in every_member(space)}
     with torch.inference_mode():
         for spec, member in members.items():
             assert isinstance(member, Grown)
             assert torch.equal(member.parts(images())[0], old.network(images()))
             assert torch.equal(member(images()), family(images(), spec))
             for other, smaller in members.items():
-                if contains(spec, other):
+                if holds(spec, other):
                     check_contained(member.state_dict(), smaller.state_dict())
     assert len(members) > 3
 
@@ -149,7 +154,7 @@ def test_a_family_around_an_incumbent_trains_the_new_part_alone() -> None:
 def test_the_new_model_may_know_more_classes_and_lack_old_ones(around: bool) -> None:
     old = incumbent(("b", "gone", "a"))
     target = replace(SPEC, architecture={**SMALL, "num_classes": 4}, classes=("a", "b", "new", "newer"))
-    network = widened(old, target) if around else grow_beside(old, target)[0].eval()
+    network = widened(old, target) if around else beside(old, target).eval()
     with torch.inference_mode():
         inner, logits = network.parts(images())[0], old.network(images())
     assert torch.equal(inner[:, :2], logits[:, [2, 0]]), "known classes keep their logits' bits"
@@ -179,8 +184,8 @@ def test_another_input_cannot_be_widened_but_grown_beside() -> None:
     old, target = incumbent(), replace(SPEC, mean=(0.5, 0.5, 0.5), size_px=32)
     with pytest.raises(ConfigError, match="grow beside it"):
         grow_around(old, target, **SHAPE)
-    network, spec = grow_beside(old, target)
-    assert spec.architecture["inner"]["family"] == "adapted"
+    assert as_inner(old, target)[1]["family"] == "adapted"
+    network = beside(old, target)
     large = torch.rand(4, 3, 32, 32)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (target.mean, target.std))
     own_mean, own_std = (torch.tensor(values).view(3, 1, 1) for values in (SPEC.mean, SPEC.std))

@@ -1,4 +1,4 @@
-"""The frontier by definition, its area by counting cells and against Optuna's, and the picture is one."""
+"""The frontier by definition, its area by counting cells, and the picture is one."""
 
 import itertools
 from pathlib import Path
@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
-from components.selection.search.frontier import Outcome, hypervolume, pareto_front
+from components.selection.search.frontier import Outcome, pareto_front
 from components.selection.search.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
+from tests.benchmarks.flips.areas import hypervolume
 
 WORST = Outcome(accuracy=0.0, flips=1.0)
 rates = st.floats(0, 1, allow_nan=False, width=16)
@@ -45,22 +46,6 @@ def test_hypervolume_by_counting_cells(pairs: list[tuple[float, float]], worst: 
         for left, right in itertools.pairwise(columns):
             area += (high - low) * (right - left) * any(p.accuracy >= high and p.flips <= left for p in points)
     assert hypervolume(points, reference=reference) == pytest.approx(area)
-
-
-@given(clouds)
-def test_hypervolume_as_optuna_has_it(pairs: list[tuple[float, float]]) -> None:
-    from optuna._hypervolume import compute_hypervolume
-
-    losses = np.array([[1 - accuracy, flips] for accuracy, flips in pairs]).reshape(-1, 2)
-    assert hypervolume(outcomes(pairs), reference=WORST) == pytest.approx(
-        compute_hypervolume(losses, np.array([1.0, 1.0]))
-    )
-
-
-@given(clouds, st.tuples(rates, rates))
-def test_one_more_model_never_covers_less(pairs: list[tuple[float, float]], more: tuple[float, float]) -> None:
-    before = hypervolume(outcomes(pairs), reference=WORST)
-    assert hypervolume(outcomes([*pairs, more]), reference=WORST) >= before - 1e-12
 
 
 def test_by_hand() -> None:

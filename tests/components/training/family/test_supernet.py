@@ -13,15 +13,7 @@ from components.models.artefacts import LoadedModel, ModelSpec
 from components.models.networks.calibration import resized
 from components.models.networks.registry import build_network
 from components.models.networks.slicing import check_contained
-from components.models.networks.subnets import (
-    Space,
-    SubnetSpec,
-    architecture_of,
-    enumerate_specs,
-    largest,
-    smallest,
-    space_around,
-)
+from components.models.networks.subnets import Space, SubnetSpec, architecture_of, largest, smallest, space_around
 from components.models.networks.supernets import Supernet, family_around
 from components.models.prediction import normalise
 from components.training.answers import resized_pixels
@@ -34,6 +26,7 @@ from components.training.family.supernet import (
     fit_family,
 )
 from components.training.fitting import FitOptions, FitSummary
+from tests.components.models.networks.members import every_member
 
 SPACE = Space(
     num_classes=2, widths=((4, 8), (8, 12)), depths=((1, 2), (1,)), kernels=((3, 5), (3,), (3,)), sizes_px=(8, 12)
@@ -98,7 +91,7 @@ def fitted(
 def test_both_ends_learn_and_hold_each_other(tmp_path: Path) -> None:
     family, summary = fitted(tmp_path / "c", epochs=6)
     assert summary.best_score > 0.9
-    made = {spec: bench().member(family, spec) for spec in enumerate_specs(SPACE)}
+    made = {spec: bench().member(family, spec) for spec in every_member(SPACE)}
     for spec, (network, described) in made.items():
         assert described.size_px == spec.size_px and described.architecture == architecture_of(SPACE, spec)
         check_contained(family.largest.state_dict(), network.state_dict())

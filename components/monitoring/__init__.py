@@ -1,1 +1,0 @@
-"""Watches a served model and triggers retraining."""
