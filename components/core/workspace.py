@@ -10,8 +10,6 @@ from components.core.settings import Settings
 
 Stage = Literal["validation", "synthesis", "training", "selection", "packaging"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-SourceName = Literal["catalog", "photos", "backgrounds"]
-SOURCE_NAMES: tuple[SourceName, ...] = get_args(SourceName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ class Workspace:
         """The head of the certify ledger, kept in git beside the split."""
         return self.data / "certify.ledger.json"
 
-    def source(self, name: SourceName) -> Path:
+    def source(self, name: str) -> Path:
         """The manifest of a source as it came in."""
         return self.data / name
 
