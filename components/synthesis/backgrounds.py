@@ -19,7 +19,7 @@ from components.core.digests import sample_id
 from components.core.errors import DataError
 from components.core.progress import track
 from components.synthesis.picture.pictures import Pixels, decode
-from components.synthesis.runs.shards import row_rng
+from components.synthesis.runs.rows import row_rng
 
 Kind = Literal["photo", "room", "shelf", "tabletop", "street"]
 _NUM_DRAWN = 60

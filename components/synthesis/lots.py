@@ -16,7 +16,7 @@ from components.synthesis.config import SynthesisConfig
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
 from components.synthesis.picture.aims import WORD_FACTORS, Aim
-from components.synthesis.runs.shards import Row
+from components.synthesis.runs.work import Row
 from components.synthesis.stock import Stock
 
 Generator = Literal["pastes", "renders", "wraps"]

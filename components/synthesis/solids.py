@@ -29,7 +29,7 @@ from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View
 from components.synthesis.renders.wraps import guess_shape, wrap_picture
-from components.synthesis.runs.shards import Row
+from components.synthesis.runs.work import Row
 
 _WRAP_AZIMUTH_DEG, _WRAP_ELEVATION_DEG = (-55.0, 55.0), (0.0, 35.0)
 _TITLES: dict[Generator, str] = {"renders": "Rendering models", "wraps": "Rendering wrapped pictures"}

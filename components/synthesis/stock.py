@@ -23,7 +23,7 @@ from components.synthesis.config import SynthesisConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out, list_doubts
 from components.synthesis.pastes.doubts import DoubtfulCutout
 from components.synthesis.pastes.segmentation import load_segmenter
-from components.synthesis.runs.shards import Row
+from components.synthesis.runs.work import Row
 
 if TYPE_CHECKING:
     from components.synthesis.renders.models import Model

@@ -17,8 +17,8 @@ from components.synthesis.pastes.surroundings import Assets
 from components.synthesis.picture.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
 from components.synthesis.picture.camera import CameraConfig, draw_shot, take_picture
 from components.synthesis.picture.encoding import encode_jpeg
-from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.runs.shards import Row, row_rng
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe, row_rng
+from components.synthesis.runs.work import Row
 
 GENERATOR, VERSION = "detent.pastes", 3
 

@@ -49,8 +49,8 @@ from components.synthesis.renders.framing import (
 from components.synthesis.renders.planning import PlannedView
 from components.synthesis.renders.relighting import BLOCK, Relit, prepare, relight
 from components.synthesis.renders.transfers import Transfer
-from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.runs.shards import Row, row_rng
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe, row_rng
+from components.synthesis.runs.work import Row
 
 GENERATOR, VERSION = "detent.renders", 1
 _ROWS_PER_SHARD = 1024

@@ -1,11 +1,18 @@
-"""What every finished image's row says, whichever generator made it."""
+"""What every finished image's row says, whichever generator made it, and the random numbers that are its own."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from components.core.digests import sample_id
 from components.synthesis.picture.encoding import encode_mask
 from components.synthesis.picture.pictures import Pixels, bounding_box
-from components.synthesis.runs.shards import Row
+from components.synthesis.runs.work import Row
+
+
+def row_rng(seed: int, *place: int) -> np.random.Generator:
+    """The random numbers of one row: a function of the seed and its place (shard, index, ...) alone."""
+    return np.random.default_rng(np.random.SeedSequence([seed, *place]))
 
 
 def image_columns(encoded: bytes, mask: Pixels) -> Row:

@@ -21,7 +21,9 @@ from PIL import Image, ImageFilter, ImageOps
 from components.core.digests import sample_id
 from components.synthesis.backgrounds import Background
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.runs.shards import Row, fill_shards, row_rng
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.runs.shards import fill_shards
+from components.synthesis.runs.work import Row
 from components.synthesis.solids import straight
 from components.synthesis.stock import Stock
 

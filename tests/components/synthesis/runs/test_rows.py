@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
+from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe, row_rng
 
 NUMBER = st.integers(0, 2**31)
 
@@ -28,3 +28,9 @@ def test_size_and_box_are_the_masks() -> None:
     mask[2:4, 3:7] = 255
     columns = image_columns(b"picture", mask)
     assert (columns["width_px"], columns["height_px"], columns["box"]) == (8, 6, [3, 2, 7, 4])
+
+
+def test_rows_draw_from_streams_of_their_own():
+    draws = {row_rng(seed, shard, index).random() for seed in (0, 1) for shard in (0, 1) for index in (0, 1)}
+    assert len(draws) == 8
+    assert row_rng(3, 1, 2).random() == row_rng(3, 1, 2).random()
