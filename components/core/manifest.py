@@ -1,7 +1,8 @@
 """The manifest: one Parquet row per sample, in shards, read as a stream.
 
 A manifest is a folder of `shard-*.parquet`. The columns below are always there; `f_*` factor columns,
-`mask` (PNG bytes) and `box` (left, top, right, bottom in pixels) come where a generator knows them.
+`mask` (PNG bytes) and `box` (left, top, right, bottom in pixels) come where a generator knows them, and `objects`
+(mask, box and label each) where it tells the things on an image apart.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ SCHEMA = pa.schema(
         ("height_px", pa.int32()),
     ]
 )
-OPTIONAL = {"mask": pa.binary(), "box": pa.list_(pa.int32())}
+_BOX = pa.list_(pa.int32())
+OBJECT = pa.struct([("mask", pa.binary()), ("box", _BOX), ("label", pa.string())])
+OPTIONAL = {"mask": pa.binary(), "box": _BOX, "objects": pa.list_(OBJECT)}
 
 
 class ManifestWriter:
     """Writes rows to a folder in shards, each shard atomically; use as a context manager.
 
-    Rows are mappings with the columns of SCHEMA (missing ones become null) and any `f_*`, `mask`, `box`.
+    Rows are mappings with the columns of SCHEMA (missing ones become null) and any `f_*`, `mask`, `box`, `objects`.
     Equal rows in equal order give equal bytes.
     """
 
@@ -88,7 +91,7 @@ def write_shard(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet table atomically, uncompressed where the bytes are images already compressed."""
     with atomic_path(path) as partial:
-        columns = [name for name in table.column_names if name not in ("image", "mask")]
+        columns = [name for name in table.column_names if name not in ("image", "mask", "objects")]
         pq.write_table(table, partial, compression=dict.fromkeys(columns, "zstd") or "none", row_group_size=512)
 
 

@@ -43,7 +43,7 @@ class PixelStore:
 
         DataError names the first image that cannot be decoded: validation is what takes those out.
         """
-        kept = [name for name in manifest.dataset(folder).schema.names if name not in ("image", "mask")]
+        kept = [name for name in manifest.dataset(folder).schema.names if name not in ("image", "mask", "objects")]
         table = manifest.read(folder, kept)
         return cls(pixels=_pixels(folder, table["sample_id"].to_pylist(), size_px=size_px, cache=cache), table=table)
 

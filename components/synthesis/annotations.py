@@ -38,9 +38,9 @@ from components.core.errors import DataError, DetentError, IntegrityError, Sourc
 from components.core.files import atomic_directory, read_json
 from components.core.progress import track
 from components.synthesis.picture.camera import Floats
+from components.synthesis.picture.geometry import Geometry
 from components.synthesis.picture.pictures import Pixels, encode_png
 from components.synthesis.provenance import Origin, Place, Remaker
-from components.synthesis.renders.framing import Geometry
 from components.synthesis.runs.shards import RECIPE
 
 _SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"BM": ".bmp", b"GI": ".gif", b"II": ".tif"}

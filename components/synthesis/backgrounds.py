@@ -6,10 +6,10 @@ Drawn backgrounds are pure functions of the seed, so that a project without back
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,8 @@ from components.core.digests import sample_id
 from components.core.errors import DataError
 from components.core.progress import track
 from components.synthesis.picture.pictures import Pixels, decode
-from components.synthesis.runs.shards import row_rng
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.stock import Asset, Delivery, Doubtful, Source, Stock
 
 Kind = Literal["photo", "room", "shelf", "tabletop", "street"]
 _NUM_DRAWN = 60
@@ -37,40 +38,56 @@ class Background:
     pixels: Pixels
 
 
-def load_backgrounds(folder: Path | None, *, size_px: int, seed: int) -> list[Background]:
-    """The photos of a backgrounds manifest, or drawn ones if there is none or it has no rows.
+def read_backgrounds(stock: Stock) -> Delivery[Sequence[Background]]:
+    """The photos of the backgrounds manifest, or drawn ones if there is none or it has no rows.
 
-    DataError names a photo that cannot be decoded.
+    Photos that cannot be decoded are named as left out; DataError when none is left.
     """
-    backgrounds, faults = sort_backgrounds(folder, size_px=size_px, seed=seed)
-    if faults:
-        raise DataError("; ".join(faults.values()))
-    return backgrounds
-
-
-def sort_backgrounds(folder: Path | None, *, size_px: int, seed: int) -> tuple[list[Background], dict[str, str]]:
-    """As `load_backgrounds`, but photos that cannot be decoded are left out: why, by sample id, is the second value.
-
-    DataError when none is left.
-    """
+    folder, size_px = stock.backgrounds, stock.terms.size_px
     if folder is None or not manifest.count(folder):
-        return [_drawn(number, size_px, seed) for number in range(_NUM_DRAWN)], {}
+        drawn = [_drawn(number, size_px, stock.terms.seed) for number in range(_NUM_DRAWN)]
+        return Delivery(items=drawn, assets=tuple(_asset(item, drawn=True) for item in drawn))
     photos, faults = [], {}
-    batches = manifest.stream(folder, ["sample_id", "image", "licence"], batch_rows=64)
-    for row in track((row for batch in batches for row in batch.to_pylist()), "Reading backgrounds"):
+    for row in track(_rows(folder, "licence"), "Reading backgrounds"):
         try:
             photos.append(_photo(row, size_px))
         except DataError as error:
             faults[str(row["sample_id"])] = str(error)
     if not photos:
         raise DataError(f"no background can be used ({next(iter(faults.values()))}); replace them, or name none")
-    return photos, faults
+    unread = [
+        Asset(sample_id=name, role="background", name="photo", label=None, licence=None, used=False) for name in faults
+    ]
+    doubtful = [
+        Doubtful(sample_id=name, role="background", name=name, label=None, reason=reason)
+        for name, reason in faults.items()
+    ]
+    return Delivery(items=photos, assets=(*map(_asset, photos), *unread), doubtful=tuple(doubtful))
 
 
-def _photo(row: dict[str, object], size_px: int) -> Background:
+def _stored(stock: Stock) -> Iterator[tuple[str, bytes]]:
+    if stock.backgrounds is not None:
+        yield from ((row["sample_id"], row["image"]["bytes"]) for row in _rows(stock.backgrounds))
+
+
+BACKGROUNDS = Source(role="background", read=read_backgrounds, stored=_stored)
+
+
+def _rows(folder: Path, *more: str) -> Iterator[dict[str, Any]]:
+    for batch in manifest.stream(folder, ["sample_id", "image", *more], batch_rows=64):
+        yield from batch.to_pylist()
+
+
+def _asset(item: Background, *, drawn: bool = False) -> Asset:
+    return Asset(
+        sample_id=item.sample_id, role="background", name=item.kind, label=None, licence=item.licence, drawn=drawn
+    )
+
+
+def _photo(row: dict[str, Any], size_px: int) -> Background:
     short = round(size_px * _MARGIN)
     name = str(row["sample_id"])
-    picture = decode(row["image"], name=f"background {name}", max_side_px=short * 4)[..., :3]  # type: ignore[arg-type]
+    picture = decode(row["image"], name=f"background {name}", max_side_px=short * 4)[..., :3]
     factor = short / min(picture.shape[:2])
     size = max(short, round(picture.shape[1] * factor)), max(short, round(picture.shape[0] * factor))
     pixels = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)

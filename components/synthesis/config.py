@@ -1,19 +1,42 @@
-"""The `synthesis` section of params.yaml: how many images, by which generators, from which ranges."""
+"""The `synthesis` section of params.yaml: how many images, by which generators, aimed at what."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from components.core.params import Section
-from components.synthesis.pastes.config import PastesConfig
+from components.core.params import Section, parse_section
+from components.synthesis.generators import find_generator, in_order, standard_names
 from components.synthesis.picture.aims import Aims
 from components.synthesis.picture.camera import CameraConfig
-from components.synthesis.renders.config import RendersConfig
+from components.synthesis.runs.terms import GeneratorConfig, Terms
 
-Share = Annotated[float, Field(ge=0, le=1)]
-WrapShape = Literal["auto", "carton", "bottle", "can", "card"]
+# where what stood in the section itself, before generators were a list, is written now
+MOVED = {
+    "pastes": "generators.pastes",
+    "renders": "generators.renders",
+    "render_share": "generators.renders.share",
+    "wrap_share": "generators.wraps.share",
+    "wrap_shape": "generators.wraps.shape",
+    "wrap_shapes": "generators.wraps.shapes",
+}
+
+
+def _parse_generators(value: Any) -> Any:
+    """Each generator's settings by its name, checked by the generator itself; the standard ones are always there."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _parse_generator(name, value.get(name)) for name in in_order([*standard_names(), *value])}
+
+
+def _parse_generator(name: str, value: Any) -> GeneratorConfig:
+    generator = find_generator(name)
+    return value if isinstance(value, generator.config) else parse_section(generator.config, value, where=name)
+
+
+Generators = Annotated[dict[str, SerializeAsAny[GeneratorConfig]], BeforeValidator(_parse_generators)]
 
 
 class SynthesisConfig(Section):
@@ -24,13 +47,39 @@ class SynthesisConfig(Section):
 
     num_per_class: int = Field(60, ge=1, description="images made for each class")
     size_px: int = Field(128, ge=16, le=1024, description="side of the square images")
-    render_share: Share = Field(
-        0.5, description="of the images of a class with 3D models and pictures; one without pictures has renders only"
+    generators: Generators = Field(
+        default_factory=lambda: _parse_generators({}), description="settings by generator; naming one puts it to work"
     )
-    wrap_share: Share = Field(0.0, description="of the other images: a catalogue picture on a mesh, rendered")
-    wrap_shape: WrapShape = Field("auto", description="the mesh; auto guesses it from each picture's outline")
-    wrap_shapes: dict[str, WrapShape] = Field(default_factory=dict, description="the mesh of some classes")
-    pastes: PastesConfig = PastesConfig()
-    renders: RendersConfig = Field(default_factory=RendersConfig)
     camera: CameraConfig = CameraConfig()
     aims: Aims = Field((), description="what to make on purpose; `detent aim --write` fills it in")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_moved(cls, values: Any) -> Any:
+        found = [name for name in MOVED if isinstance(values, Mapping) and name in values]
+        if found:
+            raise ValueError("; ".join(f"write synthesis.{name} as synthesis.{MOVED[name]} now" for name in found))
+        return values
+
+    def terms(self, seed: int) -> Terms:
+        """What all generators of a run with this seed go by."""
+        return Terms(
+            num_per_class=self.num_per_class,
+            size_px=self.size_px,
+            camera=self.camera,
+            aims=self.aims,
+            seed=seed,
+            sections=self.generators,
+        )
+
+
+def with_moved(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A section as it was written before generators were a list, in the places where its values stand now."""
+    moved: dict[str, Any] = {name: value for name, value in values.items() if name not in MOVED}
+    for name, where in MOVED.items():
+        if name in values:
+            place, (*path, last) = moved, where.split(".")
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = dict(values[name]) if isinstance(values[name], Mapping) else values[name]
+    return moved

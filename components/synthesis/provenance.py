@@ -7,8 +7,7 @@ the full recipe, with the digest of every asset. Bits are the same on the same k
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,14 @@ from components.core.digests import SAMPLE_ID_LENGTH, digest_json, sample_id
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
 from components.core.params import parse_section
-from components.datasets.meshes import read_models
-from components.synthesis.config import SynthesisConfig
+from components.synthesis.config import SynthesisConfig, with_moved
 from components.synthesis.generation import Plan, plan_synthesis
-from components.synthesis.lots import RowJob
-from components.synthesis.renders.framing import Geometry
-from components.synthesis.renders.rendering import RenderingJob
+from components.synthesis.generators import find_generator
+from components.synthesis.picture.geometry import Geometry
+from components.synthesis.runs.jobs import Lot
 from components.synthesis.runs.machine import differences
 from components.synthesis.runs.shards import RECIPE
-from components.synthesis.stock import panorama_id
+from components.synthesis.stock import Stock
 
 _SHORTEST_PREFIX = 8
 
@@ -35,7 +33,7 @@ _SHORTEST_PREFIX = 8
 class Origin:
     """Where a run's assets lie: the manifest folders that it was made from, and the cache of traced views."""
 
-    catalog: Path
+    catalog: Path | None
     backgrounds: Path | None
     cache: Path | None = None
 
@@ -60,7 +58,6 @@ class Remaker:
     recipe: Mapping[str, Any]
     digest: str
     plan: Plan
-    jobs: Mapping[str, RowJob]
 
     @classmethod
     def open(cls, folder: Path, origin: Origin) -> Remaker:
@@ -69,66 +66,67 @@ class Remaker:
         IntegrityError names the assets that are gone, new or no longer have their digests. DataError when the
         folder has no recipe.
         """
-        recipe = read_recipe(folder)
-        _check_assets(recipe, origin)
+        stored = read_recipe(folder)
+        digest, recipe = digest_json(stored), _as_written_now(stored)
         config = parse_section(SynthesisConfig, recipe["config"], where=f"{folder / RECIPE}: config")
+        _check_assets(recipe["assets"], config, origin, seed=recipe["seed"])
         plan = plan_synthesis(origin.catalog, origin.backgrounds, config, seed=recipe["seed"], cache=origin.cache)
         if plan.recipe["assets"] != recipe["assets"]:
             raise IntegrityError(
                 f"the assets of {folder} are there, but other ones count as usable now; check out the code that made it"
             )
-        jobs: dict[str, RowJob] = {}
-        for lot in plan.lots:
-            jobs[lot.generator] = lot.lone if lot.lone is not None else lot.job
-        return cls(folder=folder, recipe=recipe, digest=digest_json(recipe), plan=plan, jobs=jobs)
+        return cls(folder=folder, recipe=recipe, digest=digest, plan=plan)
 
     def remake(self, sample: str) -> bytes:
         """The encoded image of a sample, by its id or the beginning of it, made again alone.
 
-        DataError for an id that is not there; IntegrityError when the image comes out otherwise, with the reason
-        as far as it is known.
+        DataError for an id that is not there; IntegrityError when its generator is of another version now, or the
+        image comes out otherwise, with the reason as far as it is known.
         """
         place = find_row(self.folder, sample)
-        job = self._job(place)
-        row = job.row(place.recipe["shard"], place.recipe["index"])
-        data: bytes = row["image"]["bytes"]
+        lot = self._lot(place)
+        job = lot.lone if lot.lone is not None else lot.job
+        data: bytes = job.row(place.recipe["shard"], place.recipe["index"])["image"]["bytes"]
         if sample_id(data) == place.sample_id:
             return data
-        now = json.loads(row["recipe"])
-        kept = ("generator", "version")
-        code = {name: f"{place.recipe[name]}" for name in kept}, {name: f"{now[name]}" for name in kept}
-        changed = differences(self.recipe["made_with"], self.plan.recipe["made_with"]) + differences(*code)
+        changed = differences(self.recipe["made_with"], self.plan.recipe["made_with"])
         why = "; ".join(changed) or "the code has changed since"
         raise IntegrityError(
             f"sample {place.sample_id} was not made again: other bytes came out ({why}); use what it was made with"
         )
 
     def geometry(self, place: Place) -> Geometry | None:
-        """The mask, depth and normals of a render or wrap; None for a paste, which is flat.
+        """The mask, depth and normals of an image; None where its generator knows no depth, as of flat pastes.
 
-        IntegrityError for a row of another recipe, DataError for one that no generator of this run has made.
+        IntegrityError for a row of another recipe or version, DataError for one that no generator of this run made.
         """
-        job = self._job(place)
-        if not isinstance(job, RenderingJob):
-            return None
-        return job.geometry(place.recipe["shard"], place.recipe["index"])
+        lot = self._lot(place)
+        return lot.geometry(place.recipe["shard"], place.recipe["index"]) if lot.geometry is not None else None
 
     @property
     def farthest_m(self) -> float:
-        """No surface of any render lies farther from its camera; 0 without renders."""
-        jobs = [job for job in self.jobs.values() if isinstance(job, RenderingJob)]
-        sizes = {(view.view.distance_m, view.subject.size_m) for job in jobs for view in job.views}
-        return max((distance_m + math.hypot(*size_m) / 2 for distance_m, size_m in sizes), default=0.0)
+        """No surface of any image with depth lies farther from its camera; 0 where there are none."""
+        return max(lot.farthest_m for lot in self.plan.lots.values())
 
-    def _job(self, place: Place) -> RowJob:
+    def _lot(self, place: Place) -> Lot:
+        """The lot that a row is of, where it would come out of it as it did."""
         if place.recipe.get("recipe") != self.digest:
             raise IntegrityError(
                 f"the row of {place.sample_id} names another recipe than {self.folder / RECIPE}; restore both"
             )
-        job = self.jobs.get(place.shard.name.rpartition("-")[0])
-        if job is None:
-            raise DataError(f"{place.shard} is no shard of pastes, renders or wraps, so its rows cannot be made again")
-        return job
+        name = place.shard.name.rpartition("-")[0]
+        lot = self.plan.lots.get(name)
+        if lot is None:
+            raise DataError(
+                f"{place.shard} is no shard of {' or '.join(self.plan.lots)}, so its rows cannot be made again"
+            )
+        then, now = place.recipe["version"], self.plan.recipe["generators"][name]
+        if then != now:
+            raise IntegrityError(
+                f"sample {place.sample_id} was made by version {then} of {name}, and this is version {now}, which "
+                "makes other images; check out the code that made it, or run the synthesis stage anew"
+            )
+        return lot
 
 
 def remake(sample: str, folder: Path, origin: Origin) -> bytes:
@@ -166,17 +164,29 @@ def find_row(folder: Path, sample: str) -> Place:
     return found[0]
 
 
-def _check_assets(recipe: Mapping[str, Any], origin: Origin) -> None:
+def _as_written_now(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recipe of before generators were a list, as it would be written now; a newer one as it is."""
+    if "generators" in recipe:
+        return recipe
+    assets = [
+        {**asset, "drawn": asset["role"] == "background" and asset["name"] != "photo"} for asset in recipe["assets"]
+    ]
+    return {**recipe, "config": with_moved(recipe["config"]), "assets": assets}
+
+
+def _check_assets(assets: Sequence[Mapping[str, Any]], config: SynthesisConfig, origin: Origin, *, seed: int) -> None:
     """Compare what lies in the manifests, hashed afresh, with what the recipe names."""
-    recorded = {asset["sample_id"]: asset for asset in recipe["assets"]}
-    drawn = {name for name, asset in recorded.items() if asset["role"] == "background" and asset["name"] != "photo"}
-    present = {panorama_id(asset["name"]) for asset in recorded.values() if asset["role"] == "panorama"}
-    for named, data in _contents(origin):
+    recorded = {asset["sample_id"]: asset for asset in assets}
+    roles = {asset["role"] for asset in assets}
+    stock = Stock(catalog=origin.catalog, backgrounds=origin.backgrounds, terms=config.terms(seed))
+    sources = dict.fromkeys(source for name in config.generators for source in find_generator(name).sources)
+    present = set()
+    for named, data in (item for source in sources if source.role in roles for item in source.stored(stock)):
         digest = sample_id(data)
         present.add(digest)
         if digest != named:
             raise IntegrityError(f"asset {named} has the digest {digest} now: its bytes were changed; restore them")
-    gone = [asset for name, asset in recorded.items() if name not in present and name not in drawn]
+    gone = [asset for name, asset in recorded.items() if name not in present and not asset["drawn"]]
     if gone:
         first = ", ".join(f"{asset['role']} {asset['sample_id']} ({asset['name']})" for asset in gone[:3])
         raise IntegrityError(f"{len(gone)} assets of the recipe are gone: {first}; check out the data of then with DVC")
@@ -186,13 +196,3 @@ def _check_assets(recipe: Mapping[str, Any], origin: Origin) -> None:
             f"{len(new)} assets are there that the recipe does not name, such as {sorted(new)[:3]}, so other choices "
             "would be drawn; check out the data of then with DVC"
         )
-
-
-def _contents(origin: Origin) -> Iterator[tuple[str, bytes]]:
-    folders = [origin.catalog, *([origin.backgrounds] if origin.backgrounds is not None else [])]
-    for folder in folders:
-        for batch in manifest.stream(folder, ["sample_id", "image"], batch_rows=64):
-            for row in batch.to_pylist():
-                yield row["sample_id"], row["image"]["bytes"]
-    for model in read_models(origin.catalog):
-        yield model.sample_id, model.data

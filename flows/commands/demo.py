@@ -30,7 +30,7 @@ NUM_PHOTOS = 6000
 PARAMS: dict[str, Any] = {
     "catalog": "builtin",
     "validation": {"shares": {"train": 0.58, "search": 0.18, "certify": 0.24}},
-    "synthesis": {"num_per_class": 60, "size_px": 64, "pastes": {"heap_probability": 0.1}},
+    "synthesis": {"num_per_class": 60, "size_px": 64, "generators": {"pastes": {"heap_probability": 0.1}}},
     "selection": {
         "policy": {
             "limit": 0.025,

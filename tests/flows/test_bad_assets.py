@@ -22,8 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 SYNTHESIS = {
     "num_per_class": 4,
     "size_px": 32,
-    "render_share": 0.5,
-    "renders": {"num_paths": 1, "views_per_model": 1, "lights_per_view": 4},
+    "generators": {"renders": {"share": 0.5, "num_paths": 1, "views_per_model": 1, "lights_per_view": 4}},
 }
 
 

@@ -16,7 +16,9 @@ from components.synthesis.builtin.classes import CLASSES, build, known_classes
 from components.synthesis.builtin.looks import Look
 from components.synthesis.builtin.studio import View, photograph
 from components.synthesis.picture.pictures import bounding_box, encode_png
-from components.synthesis.runs.shards import Row, fill_shards, row_rng
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.runs.shards import fill_shards
+from components.synthesis.runs.work import Row
 
 _GENERATOR, _VERSION = "detent.catalog", 1
 _VIEWS_PER_VARIANT = 3

@@ -1,20 +1,17 @@
-"""The `synthesis.pastes` section of params.yaml: how cut-outs are arranged, covered and fitted to backgrounds."""
+"""The section `synthesis.generators.pastes`: how cut-outs are arranged, covered and fitted to backgrounds."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, model_validator
 
-from components.core.params import Section
+from components.synthesis.runs.terms import GeneratorConfig, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
 
 _BOUNDS = {"scale": (0.05, 4.0), "pile_size": (2, 400), "shadow": (0.0, 1.0), "view_m": (0.01, 100.0)}
 
 
-class PastesConfig(Section):
+class PastesConfig(GeneratorConfig):
     """Ranges for phone photos in homes and shops: products fill the frame, lie in heaps, stand in rows, are held."""
 
     scale: Range = Field((0.5, 1.15), description="longer side of a lone product, as share of the frame")

@@ -19,7 +19,7 @@ from components.synthesis.pastes.mattes import build_levels, soften
 from components.synthesis.pastes.segmentation import Segmenter, segment
 from components.synthesis.pastes.shapes import Shape, measure
 from components.synthesis.picture.pictures import Pixels, decode
-from components.synthesis.runs.shards import Row
+from components.synthesis.runs.work import Row
 
 _LEAST_HEIGHT_M, _LARGEST_HEIGHT_M = 0.001, 100.0
 

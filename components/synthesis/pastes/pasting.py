@@ -17,10 +17,8 @@ from components.synthesis.pastes.surroundings import Assets
 from components.synthesis.picture.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
 from components.synthesis.picture.camera import CameraConfig, draw_shot, take_picture
 from components.synthesis.picture.encoding import encode_jpeg
-from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.runs.shards import Row, row_rng
-
-GENERATOR, VERSION = "detent.pastes", 3
+from components.synthesis.runs.rows import Stamp, image_columns, joined_licences, row_rng
+from components.synthesis.runs.work import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +33,11 @@ class PasteSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastingJob:
-    """Pastes in shards, the classes in turn; `recipe` is the digest of the full recipe.
-
-    It is pickled once for every worker process. `split` is the manifest's column.
-    """
+    """Pastes in shards, the classes in turn; pickled once for every worker process."""
 
     assets: Assets
     settings: PasteSettings
-    seed: int
-    recipe: str
+    stamp: Stamp
     num_images: int
     rows_per_shard: int = 512
 
@@ -59,7 +53,7 @@ class PastingJob:
 
     def row(self, shard: int, index: int) -> Row:
         """One row, the same bytes whether it is made with its shard or alone."""
-        rng, labels = row_rng(self.seed, shard, index), list(self.assets.cutouts)
+        rng, labels = row_rng(self.stamp.seed, shard, index), list(self.assets.cutouts)
         aim = choose_aim(self.settings.aims, rng)
         label = aimed_label(aim, labels[(shard * self.rows_per_shard + index) % len(labels)], rng)
         factors = aimed_draw(aim, rng)
@@ -68,8 +62,7 @@ class PastingJob:
         shot = draw_shot(self.settings.camera, factors, size_px)
         check_factors(aim, factors.columns)
         (encoded,) = encode_jpeg([take_picture(scene.rgb, shot)], [shot.jpeg_quality])
-        recipe = place_recipe(GENERATOR, VERSION, seed=self.seed, recipe=self.recipe, place=(shard, index))
-        return self._described(scene, encoded) | factors.columns | {"recipe": recipe}
+        return self._described(scene, encoded) | factors.columns | {"recipe": self.stamp.at(shard, index)}
 
     def _described(self, scene: Composition, encoded: bytes) -> Row:
         cutout, background = scene.cutout, scene.background
@@ -83,7 +76,7 @@ class PastingJob:
 
 
 def words_drawn(config: PastesConfig) -> dict[str, frozenset[str]]:
-    """The words that an aim can narrow the factors of pastes to (see `aims.WORD_FACTORS`)."""
+    """The words that an aim can narrow the factors of pastes to."""
     held, row, heap = config.held_probability, config.row_probability, config.heap_probability
     shares = dict(zip(ARRANGEMENTS, (1 - held - row - heap, held, row, heap), strict=True))
     arrangements = frozenset(word for word, share in shares.items() if share > 0)

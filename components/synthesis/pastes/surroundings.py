@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,7 +51,7 @@ class Assets:
         return choices[int(rng.integers(len(choices)))]
 
 
-def gather(cutouts: dict[str, list[Cutout]], backgrounds: list[Background], *, seed: int = 0) -> Assets:
+def gather(cutouts: Mapping[str, list[Cutout]], backgrounds: Sequence[Background], *, seed: int = 0) -> Assets:
     """Assets from cut-outs by class and backgrounds; DataError when there are none of either."""
     if not cutouts or not all(cutouts.values()):
         raise DataError("there are no cut-outs to paste for some class; give each class a usable catalogue picture")

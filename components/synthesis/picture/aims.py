@@ -18,12 +18,6 @@ from components.core.errors import ConfigError
 from components.core.params import Section
 from components.synthesis.picture.factors import FactorDraw, Range
 
-# by a row's source: the factors in words that its generators narrow; all other words are left as they come
-WORD_FACTORS: Mapping[str, frozenset[str]] = {
-    "paste": frozenset({"arrangement", "behind", "occluder"}),
-    "render": frozenset({"background", "light", "occluder"}),
-}
-
 
 class Aim(Section):
     """A share of all images that shows only some classes, with some factors in narrower ranges or fewer words."""

@@ -1,15 +1,15 @@
-"""The renders' part of the `synthesis` section: how many views and lights, and from which ranges they come."""
+"""The sections `renders` and `wraps` of `synthesis.generators`: views, lights, and what is wrapped."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.core.params import Section
 from components.synthesis.light.lighting import LightConfig, Range
+from components.synthesis.runs.terms import GeneratorConfig, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
+WrapShape = Literal["auto", "carton", "bottle", "can", "card"]
 
 _BOUNDS: dict[str, Range] = {
     "azimuth_deg": (-180, 180),
@@ -20,9 +20,12 @@ _BOUNDS: dict[str, Range] = {
 }
 
 
-class RendersConfig(Section):
+class RendersConfig(GeneratorConfig):
     """Ranges for photos of one object in a home, hand-held and seen from any side."""
 
+    share: Share = Field(
+        0.5, description="of the images of a class with 3D models and pictures; one without pictures has renders only"
+    )
     views_per_model: int = Field(24, ge=1, le=10_000, description="views that are path-traced, once each")
     lights_per_view: int = Field(32, ge=1, le=4096, description="images made of each view, by relighting")
     num_paths: int = Field(384, ge=1, le=3072, description="paths traced for each pixel of a view")
@@ -46,3 +49,11 @@ class RendersConfig(Section):
             if not low <= start <= stop <= high:
                 raise ValueError(f"{name} must rise and lie within [{low}, {high}], got [{start}, {stop}]")
         return self
+
+
+class WrapsConfig(GeneratorConfig):
+    """Catalogue pictures on a mesh, rendered as the section `renders` says; off by default."""
+
+    share: Share = Field(0.0, description="of the images that renders leave; pastes make the others")
+    shape: WrapShape = Field("auto", description="the mesh; auto guesses it from each picture's outline")
+    shapes: dict[str, WrapShape] = Field(default_factory=dict, description="the mesh of some classes")

@@ -17,6 +17,7 @@ from components.synthesis.pastes.layers import Look, lay
 from components.synthesis.pastes.occluders import Target, draw_bar, draw_hand, draw_tag
 from components.synthesis.picture.camera import Floats, sometimes, to_linear
 from components.synthesis.picture.factors import FactorDraw
+from components.synthesis.picture.geometry import Geometry
 from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.relighting import Relit
@@ -56,20 +57,6 @@ class Occlusion:
 
     colours: Pixels
     left: Pixels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Geometry:
-    """Exact labels of one picture: what its mask (S, S) uint8 shows, how far away that is and which way it faces.
-
-    `depth` (S, S) is in metres along the optical axis of the view's camera. `normals` (S, S, 3) are unit vectors in
-    the axes of the picture: x right, y up, z towards the camera. Both are 0 off the mask and where something covers
-    the object.
-    """
-
-    mask: Pixels
-    depth: Floats
-    normals: Floats
 
 
 def silhouette(transfer: Transfer) -> Silhouette:

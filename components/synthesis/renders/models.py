@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.errors import DataError
-from components.synthesis.builtin.parts import Finish, Part
 
 Vectors = NDArray[np.float32]
 Texture = NDArray[np.uint8]
@@ -99,12 +98,6 @@ def stand(
     )
 
 
-def model_from_parts(parts: Sequence[Part], *, name: str, longest_m: float | None = None) -> Model:
-    """A built-in product as a Model: one surface a finish, true colours kept."""
-    finishes = list(dict.fromkeys(part.finish for part in parts))
-    return stand([_surface(parts, finish) for finish in finishes], name=name, longest_m=longest_m)
-
-
 def linear_from_srgb(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Decode sRGB values in 0..1 (IEC 61966-2-1)."""
     encoded = np.asarray(values, np.float64)
@@ -136,18 +129,6 @@ def _scale(size: NDArray[np.float64], longest_m: float | None, name: str) -> flo
             "export it again with its scale applied"
         )
     return float(scale)
-
-
-def _surface(parts: Sequence[Part], finish: Finish) -> Surface:
-    same = [part for part in parts if part.finish == finish]
-    offsets = np.cumsum([0, *[len(part.vertices) for part in same[:-1]]])
-    red, green, blue = linear_from_srgb(np.asarray(finish.colour)).tolist()
-    return Surface(
-        vertices=np.concatenate([part.vertices for part in same]),
-        normals=np.concatenate([part.normals for part in same]),
-        faces=np.concatenate([p.faces + o for p, o in zip(same, offsets, strict=True)]).astype(np.int32),
-        material=Material(base_colour=(red, green, blue), roughness=finish.roughness),
-    )
 
 
 def _digest(surfaces: Sequence[Surface]) -> str:

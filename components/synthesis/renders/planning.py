@@ -17,7 +17,7 @@ from components.synthesis.picture.aims import Aim, aimed_draw, check_classes, ch
 from components.synthesis.picture.factors import FactorDraw
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.transfers import View
-from components.synthesis.runs.shards import row_rng
+from components.synthesis.runs.rows import row_rng
 
 _MARGIN = 1.3  # of the object's half width: what the picture shows around it, so that its shadow has room
 _SENSOR_SIDE_MM = 36.0

@@ -29,11 +29,11 @@ from components.synthesis.picture.camera import (
 )
 from components.synthesis.picture.encoding import encode_jpeg
 from components.synthesis.picture.factors import FactorDraw
+from components.synthesis.picture.geometry import Geometry
 from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import (
     OCCLUDERS,
-    Geometry,
     Occlusion,
     Placement,
     Silhouette,
@@ -49,10 +49,9 @@ from components.synthesis.renders.framing import (
 from components.synthesis.renders.planning import PlannedView
 from components.synthesis.renders.relighting import BLOCK, Relit, prepare, relight
 from components.synthesis.renders.transfers import Transfer
-from components.synthesis.runs.rows import image_columns, joined_licences, place_recipe
-from components.synthesis.runs.shards import Row, row_rng
+from components.synthesis.runs.rows import Stamp, image_columns, joined_licences, row_rng
+from components.synthesis.runs.work import Row
 
-GENERATOR, VERSION = "detent.renders", 1
 _ROWS_PER_SHARD = 1024
 
 
@@ -91,7 +90,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderingJob:
-    """Renders in shards; `recipe` is the digest of the full recipe, and each view has the key of its transfer.
+    """Renders in shards; each view has the key of its transfer.
 
     It is pickled once for every worker process.
     """
@@ -100,8 +99,7 @@ class RenderingJob:
     transfers: Transfers
     backgrounds: tuple[Background, ...]
     settings: RenderSettings
-    seed: int
-    recipe: str
+    stamp: Stamp
 
     @property
     def views_per_shard(self) -> int:
@@ -152,7 +150,7 @@ class RenderingJob:
     def _draft(self, shard: int, index: int, shape: Silhouette) -> _Draft:
         settings, config = self.settings, self.settings.renders
         planned = self._view(shard, index)
-        rng = row_rng(self.seed, shard, index)
+        rng = row_rng(self.stamp.seed, shard, index)
         factors = aimed_draw(planned.aim, rng)
         placement = draw_placement(shape, config, factors, settings.size_px)
         backgrounds = _meant(self.backgrounds, planned.aim)
@@ -192,13 +190,13 @@ class RenderingJob:
             "group": subject.group,
             "parents": [subject.digest, background.sample_id],
             "licence": joined_licences(subject.licence, background.licence),
-            "recipe": place_recipe(GENERATOR, VERSION, seed=self.seed, recipe=self.recipe, place=(shard, index)),
+            "recipe": self.stamp.at(shard, index),
             **factors.columns,
         }
 
 
 def words_drawn(config: RendersConfig, backgrounds: Sequence[Background]) -> dict[str, frozenset[str]]:
-    """The words that an aim can narrow the factors of renders to (see `aims.WORD_FACTORS`)."""
+    """The words that an aim can narrow the factors of renders to."""
     covered = config.occlusion_probability > 0
     return {
         "background": frozenset(background.kind for background in backgrounds),

@@ -58,6 +58,13 @@ def wrap_picture(rgba: Pixels, shape: Shape, *, name: str = "picture", height_m:
     return stand(surfaces, name=name)
 
 
+def straight(layer: Pixels) -> Pixels:
+    """Premultiplied RGBA (H, W, 4) uint8 with its colours as they were before."""
+    alpha = layer[..., 3:].astype(np.float32)
+    colour = np.where(alpha > 0, layer[..., :3] * (255 / np.maximum(alpha, 1)), 0)
+    return np.dstack([colour.clip(0, 255).round().astype(np.uint8), layer[..., 3]])
+
+
 def guess_shape(rgba: Pixels, *, name: str = "picture") -> Shape:
     """The solid that a cut-out's outline suggests: how full its box is, how slim, and how alike its two sides."""
     _, mask = _cropped(rgba, name)

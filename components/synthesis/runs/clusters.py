@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from components.core.errors import UnavailableError
-from components.synthesis.runs.engines import Engine, Job, WorkerLostError, make_table
+from components.synthesis.runs.work import Engine, Job, WorkerLostError, make_table
 
 _JOB = "detent_job"
 _TIMEOUT_S = 30

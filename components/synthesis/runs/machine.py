@@ -12,18 +12,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("numpy", "opencv-python-headless", "pillow")
-_TRACERS = ("mitsuba", "trimesh")
 _VECTOR_UNITS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile")
 
 
-def made_with(*, traces: bool) -> dict[str, str]:
-    """The processor's kind and the versions of the packages; with `traces`, of the ray tracer and its back end too."""
-    found = {"processor": _processor(), **{name: _version(name) for name in _PACKAGES}}
-    if traces:
-        from components.synthesis.renders.backends import choose_backend
+def made_with() -> dict[str, str]:
+    """The processor's kind and the versions of the packages that all generators compute with."""
+    return {"processor": _processor(), **package_versions(*_PACKAGES)}
 
-        found |= {"tracer": choose_backend().name, **{name: _version(name) for name in _TRACERS}}
-    return found
+
+def package_versions(*names: str) -> dict[str, str]:
+    """The version of each package, `missing` where it is not installed."""
+    return {name: _version(name) for name in names}
 
 
 def differences(then: dict[str, str], now: dict[str, str]) -> list[str]:

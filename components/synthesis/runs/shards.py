@@ -12,16 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from components.core.errors import ConfigError, StateError
 from components.core.files import read_json, write_json
 from components.core.manifest import write_table
 from components.core.progress import track
 from components.core.settings import Settings
-from components.synthesis.runs.engines import Job, Row, open_engine, run_shards
+from components.synthesis.runs.engines import open_engine, run_shards
+from components.synthesis.runs.work import Job
 
-__all__ = ["Job", "Row", "claim_folder", "fill_shards", "is_filled", "num_workers", "row_rng", "shard_path"]
 RECIPE = "recipe.json"
 
 
@@ -78,8 +76,3 @@ def num_workers() -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"DETENT_WORKERS must be a whole number of processes from 1 up, got {text!r}")
     return int(text)
-
-
-def row_rng(seed: int, *place: int) -> np.random.Generator:
-    """The random numbers of one row: a function of the seed and its place (shard, index, ...) alone."""
-    return np.random.default_rng(np.random.SeedSequence([seed, *place]))

@@ -26,13 +26,13 @@ from components.selection.comparison import read_table
 from components.selection.regions.error_regions import RegionReport, RegionTest
 from components.selection.regions.region_tree import CLASS, Condition, ErrorTable
 from components.selection.review.marks import read_marks
-from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.generators import word_factors
+from components.synthesis.picture.aims import Aim
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import read_winner
 
 CHAMPION, RESEED = "champion", "reseed"
 _ABOUT_A_SAMPLE = ("sample_id", "label", "group")
-_AIMABLE = WORD_FACTORS.values()
 _NO_WORD = "{} is a factor in words that the generator cannot be narrowed to; it stays as it was"
 _MOST_AIMS, _MOST_SHARED = 3, 0.5  # aims whose regions share more than half of their samples would double up
 
@@ -161,7 +161,7 @@ def drawn_factors(folder: Path) -> tuple[Drawn, ...]:
 def _drawn(table: pa.Table, source: str) -> Drawn:
     numbers = [name for name in table.column_names if name.startswith("f_") and _is_number(table[name].type)]
     bounds = {name[2:]: pc.min_max(table[name]).as_py() for name in numbers}
-    worded = [name for name in WORD_FACTORS.get(source, ()) if f"f_{name}" in table.column_names]
+    worded = [name for name in word_factors().get(source, ()) if f"f_{name}" in table.column_names]
     return Drawn(
         classes=frozenset(table["label"].to_pylist()),
         numbers={name: (float(b["min"]), float(b["max"])) for name, b in bounds.items() if b["min"] is not None},
@@ -289,7 +289,13 @@ def _aim(test: RegionTest, table: ErrorTable, drawn: Sequence[Drawn]) -> tuple[A
         for d in showing
     ]
     if not drawn:
-        reasons = [{name: _NO_WORD.format(name) for name in words if not any(name in known for known in _AIMABLE)}]
+        reasons = [
+            {
+                name: _NO_WORD.format(name)
+                for name in words
+                if not any(name in known for known in word_factors().values())
+            }
+        ]
     fewest = min(reasons, key=lambda found: sum(reason is not None for reason in found.values()))
     kept = {name: bounds for name, bounds in ranges.items() if fewest.get(name) is None}
     said = {name: meant for name, meant in words.items() if fewest.get(name) is None}

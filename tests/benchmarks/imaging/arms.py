@@ -13,8 +13,9 @@ import pyarrow as pa
 from components.core import manifest
 from components.datasets.sources import ingest, ingest_nothing
 from components.synthesis.config import SynthesisConfig
+from components.synthesis.pastes.stock import PICTURES
 from components.synthesis.picture.contact_sheet import draw_contact_sheet
-from components.synthesis.stock import read_stock
+from components.synthesis.stock import Stock
 from components.workloads.products.workload import PHOTOS
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.imaging.compositing import Style, composite
@@ -26,7 +27,7 @@ SIZE_PX = 128
 PER_CLASS = 20 if SHORT else 100
 SEARCH_SHARE = 0.1
 _WRAPS = {
-    "wrap_share": 0.3,
+    "wraps": {"share": 0.3},
     "renders": {
         "views_per_model": 1 if SHORT else 2,
         "num_paths": 24 if SHORT else 96,
@@ -50,11 +51,11 @@ SETS: dict[str, Style | Mapping[str, Any]] = {
     "white": "white",
     "plain": "plain",
     "pastes": {},
-    "wraps": _WRAPS,
-    "no heaps": {"pastes": {"heap_probability": 0.0, "row_probability": 0.0}},
-    "no harmonising": {"pastes": {"harmonise": 0.0}},
+    "wraps": {"generators": _WRAPS},
+    "no heaps": {"generators": {"pastes": {"heap_probability": 0.0, "row_probability": 0.0}}},
+    "no harmonising": {"generators": {"pastes": {"harmonise": 0.0}}},
     "no camera": {"camera": _PERFECT_CAMERA},
-    "no occlusion": {"pastes": {"occlusion_probability": 0.0, "held_probability": 0.0}},
+    "no occlusion": {"generators": {"pastes": {"occlusion_probability": 0.0, "held_probability": 0.0}}},
 }
 
 
@@ -86,8 +87,9 @@ def make_set(name: str, seed: int) -> Path:
     """The manifest of a set of synthetic images, PER_CLASS of each of the 81 classes."""
     out, recipe = FOLDER / "images" / f"{name}-{seed}", SETS[name]
     if isinstance(recipe, str):
-        stock = read_stock(icons(), backgrounds(), SynthesisConfig(size_px=SIZE_PX), seed=seed)
-        number = PER_CLASS * len(stock.classes)
+        terms = SynthesisConfig(size_px=SIZE_PX).terms(seed)
+        stock = Stock(catalog=icons(), backgrounds=backgrounds(), terms=terms)
+        number = PER_CLASS * len(stock.read(PICTURES).items)
         composite(stock, cast(Style, recipe), number, size_px=SIZE_PX, seed=seed, out=out)
     else:
         make_images(icons(), {"num_per_class": PER_CLASS, "size_px": SIZE_PX, **recipe}, out=out, seed=seed)

@@ -19,10 +19,13 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from components.core.digests import sample_id
-from components.synthesis.backgrounds import Background
+from components.synthesis.backgrounds import BACKGROUNDS, Background
 from components.synthesis.pastes.cutouts import Cutout
-from components.synthesis.runs.shards import Row, fill_shards, row_rng
-from components.synthesis.solids import straight
+from components.synthesis.pastes.stock import PICTURES
+from components.synthesis.renders.wraps import straight
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.runs.shards import fill_shards
+from components.synthesis.runs.work import Row
 from components.synthesis.stock import Stock
 
 Style = Literal["full", "plain", "white"]
@@ -114,8 +117,8 @@ class CompositingJob:
 def composite(stock: Stock, style: Style, num_images: int, *, size_px: int, seed: int, out: Path) -> None:
     """Fill the manifest folder `out` with such images."""
     job = CompositingJob(
-        cutouts=dict(stock.cutouts),
-        backgrounds=list(stock.backgrounds),
+        cutouts=dict(stock.read(PICTURES).items),
+        backgrounds=list(stock.read(BACKGROUNDS).items),
         style=style,
         size_px=size_px,
         num_images=num_images,

@@ -23,7 +23,7 @@ from tests.benchmarks.imaging.lab import HOME, SEED, TRANSFERS, backgrounds, fur
 NUM_REMADE = 50 if SHORT else 1000
 NUM_CLASSES = 2 if SHORT else 10  # of pictures, and as many models
 PER_CLASS = 50 if SHORT else 100
-CONFIG = {"num_per_class": PER_CLASS, "size_px": 128, "renders": {"views_per_model": 4}}
+CONFIG = {"num_per_class": PER_CLASS, "size_px": 128, "generators": {"renders": {"views_per_model": 4}}}
 ALONE = "1 process"
 ENGINES = {"dask": "distributed", "ray": "ray"}
 

@@ -23,7 +23,6 @@ from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, panorama_dir
 from components.synthesis.light.panoramas import light_from_panorama
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Material, Model, Surface, stand
-from components.synthesis.renders.tracing import relit, trace_view
 from components.synthesis.renders.transfers import Tracing, Transfer, View
 from tests.benchmarks.figures import SHORT, Figure
 from tests.benchmarks.imaging.lab import SEED, met
@@ -45,6 +44,7 @@ from tests.benchmarks.imaging.lighted import (
     subjects,
     touched,
 )
+from tests.benchmarks.imaging.reference import relit, trace_view
 
 SIZE_PX = 128
 NUM_MODELS, NUM_LIGHTS_EACH = (4, 2) if SHORT else (20, 5)

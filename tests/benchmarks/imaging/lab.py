@@ -61,12 +61,12 @@ def make_images(catalog: Path, config: Mapping[str, Any], *, out: Path, seed: in
     wanted = SynthesisConfig.model_validate(config)
     plan = plan_synthesis(catalog, backgrounds(), wanted, seed=seed, cache=TRANSFERS)
     images, traced, trace_s, fill_s = 0, 0, 0.0, 0.0
-    for lot in plan.lots:
+    for name, lot in plan.lots.items():
         started = time.perf_counter()
         traced += lot.prepare()
         trace_s += time.perf_counter() - started
         started = time.perf_counter()
-        fill_shards(out, lot.job, recipe=plan.recipe, num_shards=lot.num_shards, title=lot.title, prefix=lot.generator)
+        fill_shards(out, lot.job, recipe=plan.recipe, num_shards=lot.num_shards, title=lot.title, prefix=name)
         fill_s += time.perf_counter() - started
         images += lot.num_images
     return Made(num_images=images, num_traced=traced, trace_s=trace_s, fill_s=fill_s)

@@ -23,10 +23,11 @@ from components.synthesis.renders import scenes
 from components.synthesis.renders.backends import choose_backend
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.meshes import load_model_file
-from components.synthesis.renders.models import Model, model_from_parts, srgb_from_linear
+from components.synthesis.renders.models import Model, srgb_from_linear
 from components.synthesis.renders.planning import draw_view
 from components.synthesis.renders.transfers import View
 from tests.benchmarks.imaging.lab import FURNITURE, SEED, furniture
+from tests.benchmarks.imaging.reference import model_from_parts
 
 KINDS: tuple[DrawnKind, ...] = ("sky", "window", "ceiling", "lamp", "mixed")
 LEVEL = 0.5

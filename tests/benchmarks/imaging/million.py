@@ -38,13 +38,13 @@ def measure_million() -> list[Figure]:
 
 def _measured(out: Path, record: Path) -> Iterator[Figure]:
     plan = _plan()
-    (lot,) = plan.lots
+    ((name, lot),) = plan.lots.items()
     journal = Journal(record)
     started = time.perf_counter()
     traced = lot.prepare()
     journal.add(num_traced=traced, trace_s=time.perf_counter() - started)
     with journal.watching(out, lot.num_shards):
-        fill_shards(out, lot.job, recipe=plan.recipe, num_shards=lot.num_shards, title=lot.title, prefix=lot.generator)
+        fill_shards(out, lot.job, recipe=plan.recipe, num_shards=lot.num_shards, title=lot.title, prefix=name)
     seconds, images, told = journal.value("fill_s"), lot.num_images, lot.num_images >= _FULL
     transfers = [lot.job.transfers.path(view.key) for view in lot.job.views]  # type: ignore[attr-defined]
     sizes = {"images": _gib(out.iterdir()), "transfers": _gib(transfers)}
@@ -128,8 +128,7 @@ def _plan() -> Plan:
         {
             "num_per_class": views * lights,
             "size_px": 128,
-            "render_share": 1.0,
-            "renders": {"views_per_model": views, "lights_per_view": lights},
+            "generators": {"renders": {"share": 1.0, "views_per_model": views, "lights_per_view": lights}},
         }
     )
     return plan_synthesis(models(furniture()[:NUM_MODELS]), backgrounds(), config, seed=SEED + 7, cache=TRANSFERS)

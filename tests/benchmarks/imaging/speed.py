@@ -13,14 +13,14 @@ from statistics import mean
 
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.renders.config import RendersConfig
-from components.synthesis.renders.tracing import trace_view
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing
-from components.synthesis.stock import read_stock
+from components.synthesis.stock import Stock
 from tests.benchmarks.figures import SHORT, Figure
 from tests.benchmarks.imaging.compositing import ROWS_PER_SHARD, composite
 from tests.benchmarks.imaging.lab import HOME, SEED, Made, backgrounds, furniture, icons, make_afresh, met, models
 from tests.benchmarks.imaging.lighted import subjects
+from tests.benchmarks.imaging.reference import trace_view
 from tests.benchmarks.imaging.tracers import Cost, cycles_cost, direct_cost, find_targets
 from tests.benchmarks.imaging.yardstick import encoder_figure
 
@@ -52,8 +52,7 @@ def _renders(size_px: int) -> Made:
     config = {
         "num_per_class": VIEWS * lights,
         "size_px": size_px,
-        "render_share": 1.0,
-        "renders": {"views_per_model": VIEWS, "lights_per_view": lights},
+        "generators": {"renders": {"share": 1.0, "views_per_model": VIEWS, "lights_per_view": lights}},
     }
     return make_afresh(models(furniture()[:NUM_MODELS]), config)
 
@@ -124,7 +123,8 @@ def _compositor(size_px: int, made: Made) -> Figure:
 
     The start of the processes counts on neither side: of both, the time of a small run is taken off a large one's.
     """
-    stock = read_stock(icons(), backgrounds(), SynthesisConfig(size_px=size_px), seed=SEED)
+    terms = SynthesisConfig(size_px=size_px).terms(SEED)
+    stock = Stock(catalog=icons(), backgrounds=backgrounds(), terms=terms)
     few, many = ROWS_PER_SHARD * 2, ROWS_PER_SHARD * (4 if SHORT else 24 if size_px == 128 else 8)
     out, seconds = HOME / "composited", []
     for number in (few, many):

@@ -35,7 +35,6 @@ from components.synthesis.light.lobes import (
 from components.synthesis.light.lobes import sun_directions as suns_of_the_basis
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.models import Model, Surface, srgb_from_linear
-from components.synthesis.renders.tracing import relit, trace_view
 from components.synthesis.renders.transfers import Tracing
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.imaging.lab import HOME, SEED
@@ -49,6 +48,7 @@ from tests.benchmarks.imaging.lighted import (
     psnr,
     subjects,
 )
+from tests.benchmarks.imaging.reference import relit, trace_view
 
 SIZE_PX = 128
 LADDER = (4, 16, 64, 144) if SHORT else (4, 16, 36, 64, 144, 288)

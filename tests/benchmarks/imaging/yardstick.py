@@ -10,7 +10,9 @@ from statistics import mean
 
 import numpy as np
 
-from components.synthesis.backgrounds import load_backgrounds
+from components.synthesis.backgrounds import BACKGROUNDS
+from components.synthesis.config import SynthesisConfig
+from components.synthesis.stock import Stock
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.imaging.lab import backgrounds
 from tests.benchmarks.workers import settle
@@ -36,7 +38,8 @@ def _encoded_per_s(rounds: int) -> float:
     import torch
     from torchvision.io import encode_jpeg
 
-    photos = load_backgrounds(backgrounds(), size_px=_SIDE_PX, seed=0)[:_NUM_PICTURES]
+    stock = Stock(catalog=None, backgrounds=backgrounds(), terms=SynthesisConfig(size_px=_SIDE_PX).terms(0))
+    photos = stock.read(BACKGROUNDS).items[:_NUM_PICTURES]
     crops = [np.ascontiguousarray(photo.pixels[:_SIDE_PX, :_SIDE_PX].transpose(2, 0, 1)) for photo in photos]
     pictures = [torch.from_numpy(crop) for crop in crops]
     started = time.perf_counter()

@@ -131,7 +131,7 @@ def _draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"sample_id": sample_id(data), "label": "milk", "image": {"bytes": data, "path": None}}]
     write_shard(tmp_path / "catalog" / "shard-00000.parquet", rows)
     write_models(tmp_path / "catalog" / "models", [store("box.obj", BOX.encode(), [], label="box", licence="MIT")])
-    config = SynthesisConfig.model_validate({"num_per_class": 6, "size_px": 32, "renders": RENDERS})
+    config = SynthesisConfig.model_validate({"num_per_class": 6, "size_px": 32, "generators": {"renders": RENDERS}})
     synthesise(tmp_path / "catalog", None, config, out=tmp_path / "made", seed=3)
 
 

@@ -4,18 +4,26 @@ import pytest
 
 from components.core.errors import ConfigError
 from components.core.params import parse_section
-from components.synthesis.config import SynthesisConfig
+from components.synthesis.config import SynthesisConfig, with_moved
 
 
 @pytest.mark.parametrize(
     ("section", "named"),
     [
-        ({"pastes": {"scale": [1.2, 0.4]}}, "scale must rise"),
-        ({"renders": {"elevation_deg": [0.0, 100.0]}}, "elevation_deg must rise"),
+        ({"generators": {"pastes": {"scale": [1.2, 0.4]}}}, "pastes: .*scale must rise"),
+        ({"generators": {"renders": {"elevation_deg": [0.0, 100.0]}}}, "elevation_deg must rise"),
         ({"camera": {"jpeg_quality": [5, 90]}}, "jpeg_quality must rise"),
-        ({"pastes": {"heap_probability": 0.7, "row_probability": 0.4}}, "must not exceed 1 together"),
+        ({"generators": {"pastes": {"heap_probability": 0.7, "row_probability": 0.4}}}, "must not exceed 1 together"),
         ({"aims": [{"share": 0.7, "classes": ["a"]}, {"share": 0.7, "classes": ["b"]}]}, "must not exceed 1 together"),
-        ({"wrap_shapes": {"milk": "ball"}}, "carton"),
+        ({"generators": {"wraps": {"shapes": {"milk": "ball"}}}}, "carton"),
+        ({"generators": {"renders": {"share": 1.5}}}, "share"),
+        ({"generators": {"pastes": {"heaps": 1}}}, "pastes: unknown parameter 'heaps', known here: by_shape"),
+        ({"generators": {"discs": {}}}, "unknown generator 'discs', known: .*pastes, renders, wraps"),
+        ({"generators": ["pastes"]}, "valid dictionary"),
+        (
+            {"pastes": {}, "wrap_share": 1},
+            "as synthesis.generators.pastes now; .* synthesis.generators.wraps.share",
+        ),
         ({"heap_probability": 0.1}, "unknown parameter 'heap_probability', known here: aims"),
         ({"num_per_class": 0}, "num_per_class"),
         ({"size": 64}, "unknown parameter 'size'"),
@@ -28,3 +36,12 @@ def test_wrong_values_are_named(section, named):
 
 def test_the_defaults_are_valid():
     assert parse_section(SynthesisConfig, None, where="synthesis") == SynthesisConfig()
+
+
+def test_values_of_an_older_layout_find_their_places():
+    older = {"size_px": 64, "pastes": {"harmonise": 0.1}, "wrap_share": 0.3, "wrap_shapes": {"milk": "carton"}}
+    config = parse_section(SynthesisConfig, with_moved(older), where="synthesis")
+    assert config.size_px == 64
+    assert config.generators["pastes"].harmonise == 0.1
+    assert (config.generators["wraps"].share, config.generators["wraps"].shapes) == (0.3, {"milk": "carton"})
+    assert config.generators["renders"].share == 0.5, "the standard generators are always there"

@@ -9,9 +9,10 @@ import pytest
 from components.core import manifest
 from components.core.digests import digest_json, sample_id
 from components.core.errors import ConfigError, DataError
-from components.synthesis import lots
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import SynthesisSummary, synthesise
+from components.synthesis.pastes import lot
+from components.synthesis.pastes.generator import GENERATOR
 from components.synthesis.picture.pictures import bounding_box, encode_png
 from components.synthesis.stock import Doubtful
 
@@ -42,7 +43,7 @@ def catalog(tmp_path):
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     monkeypatch.setenv("DETENT_WORKERS", "1")
-    monkeypatch.setattr(lots, "ROWS_PER_SHARD", 4)
+    monkeypatch.setattr(lot, "ROWS_PER_SHARD", 4)
 
 
 def bytes_of(folder):
@@ -77,6 +78,7 @@ def test_the_recipe_names_every_asset_with_its_digest_and_licence(catalog, tmp_p
     summary = synthesise(catalog, None, CONFIG, out=tmp_path / "out", seed=3)
     recipe = json.loads((tmp_path / "out" / "recipe.json").read_text())
     assert digest_json(recipe) == summary.recipe
+    assert recipe["generators"] == {"pastes": GENERATOR.version}, "those that make anything, each with its version"
     pictures = [asset for asset in recipe["assets"] if asset["role"] == "picture"]
     assert {(a["sample_id"], a["label"], a["licence"], a["used"]) for a in pictures} == {
         (row["sample_id"], row["label"], "CC0", True) for row in manifest.read(catalog).to_pylist()
@@ -178,15 +180,6 @@ def test_aims_are_followed_and_one_that_nobody_can_follow_is_refused(catalog, tm
         lost = SynthesisConfig.model_validate({"size_px": 32, "aims": [{"share": 0.5, **fault}]})
         with pytest.raises(ConfigError, match="no generator of this run shows"):
             synthesise(catalog, None, lost, out=tmp_path / "out", seed=0)
-
-
-@pytest.mark.parametrize("labels", [1, 2, 5])
-def test_quotas_hold_class_by_class(labels):
-    names = [f"c{number}" for number in range(labels)]
-    quotas = {name: 3 + 2 * number for number, name in enumerate(names)}
-    places = lots._places(names, quotas)
-    assert sorted(set(places)) == list(places)
-    assert {name: sum(place % labels == number for place in places) for number, name in enumerate(names)} == quotas
 
 
 def test_assets_with_the_same_fault_are_told_in_one_line():

@@ -7,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.core import manifest
-from components.core.digests import sample_id
+from components.core.digests import digest_json, sample_id
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json, write_json
-from components.synthesis import lots, provenance
+from components.synthesis import provenance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
+from components.synthesis.pastes import lot
 from components.synthesis.picture.pictures import encode_png
 from components.synthesis.provenance import Origin, Remaker, find_row, read_recipe, remake
 
@@ -43,7 +44,7 @@ def origin(tmp_path):
 @pytest.fixture
 def made(origin, tmp_path, monkeypatch):
     monkeypatch.setenv("DETENT_WORKERS", "1")
-    monkeypatch.setattr(lots, "ROWS_PER_SHARD", 5)
+    monkeypatch.setattr(lot, "ROWS_PER_SHARD", 5)
     synthesise(origin.catalog, origin.backgrounds, CONFIG, out=tmp_path / "out", seed=7)
     return tmp_path / "out"
 
@@ -125,3 +126,19 @@ def test_a_row_says_where_it_stands(made):
     place = find_row(made, manifest.read(made)["sample_id"][7].as_py())
     assert place.shard.name == "pastes-00001.parquet" and (place.recipe["shard"], place.recipe["index"]) == (1, 2)
     assert json.dumps(dict(place.recipe))
+
+
+def test_images_of_before_generators_were_a_list_are_made_again(made, origin):
+    recipe = read_json(made / "recipe.json")
+    pastes = recipe["config"].pop("generators")["pastes"]
+    older = recipe | {"version": 1, "config": recipe["config"] | {"pastes": pastes, "render_share": 0.5}}
+    del older["generators"]
+    for asset in older["assets"]:
+        del asset["drawn"]
+    write_json(made / "recipe.json", older)
+    for path in made.glob("*.parquet"):
+        table = pq.read_table(path)
+        told = [json.dumps(json.loads(row) | {"recipe": digest_json(older)}) for row in table["recipe"].to_pylist()]
+        manifest.write_table(path, table.set_column(table.schema.get_field_index("recipe"), "recipe", [told]))
+    row = manifest.read(made).to_pylist()[0]
+    assert remake(row["sample_id"], made, origin) == row["image"]["bytes"]

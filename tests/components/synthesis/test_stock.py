@@ -11,8 +11,12 @@ from components.core.digests import sample_id
 from components.core.errors import DataError
 from components.datasets.meshes import StoredModel, store, write_models
 from components.synthesis.config import SynthesisConfig
+from components.synthesis.generators import find_generator
+from components.synthesis.lots import deal
+from components.synthesis.pastes.stock import PICTURES
 from components.synthesis.picture.pictures import encode_png
-from components.synthesis.stock import Stock, open_model, read_stock
+from components.synthesis.renders.stock import MODELS, PANORAMAS, open_model
+from components.synthesis.stock import Stock
 
 FACES = b"f 1/1 3/1 2/1\nf 1/1 2/1 4/1\nf 2/1 3/1 4/1\nf 1/1 4/1 3/1\n"
 CONE = b"v 0 0 0\nv 0.3 0 0\nv 0 0.3 0\nv 0.1 0.1 0.3\nvt 0 0\n" + FACES
@@ -31,20 +35,29 @@ def model(
     return store(name, data, sides, label=label, licence="CC0")
 
 
-def read(folder: Path, models: list[StoredModel], pictures: tuple[str, ...] = ("ball",), **changes: object) -> Stock:
+def read(
+    folder: Path, models: list[StoredModel], pictures: tuple[str, ...] = ("ball",), renders: dict | None = None
+) -> Stock:
     image = {"bytes": picture(), "path": "ball.png"}
     rows = [{"sample_id": sample_id(picture()), "label": label, "image": image} for label in pictures]
     manifest.write_shard(folder / "catalog" / "shard-00000.parquet", rows)
     write_models(folder / "catalog" / "models", models)
-    config = SynthesisConfig.model_validate({"size_px": 32, **changes})
-    return read_stock(folder / "catalog", None, config, seed=0)
+    config = SynthesisConfig.model_validate({"size_px": 32, "generators": {"renders": renders or {}}})
+    return Stock(catalog=folder / "catalog", backgrounds=None, terms=config.terms(0))
+
+
+def shown(stock: Stock) -> set[str]:
+    """The classes that images are dealt out of."""
+    return {
+        label for counts in deal(stock, [find_generator(n) for n in stock.terms.sections]).values() for label in counts
+    }
 
 
 def test_models_are_loaded_beside_pictures_and_broken_ones_are_named(tmp_path: Path) -> None:
     broken = model("cone/empty.obj", b"v 0 0 0\n")
     stock = read(tmp_path, [model("cone/good.obj"), broken])
-    assert stock.classes == ["ball", "cone"] and list(stock.cutouts) == ["ball"]
-    (solid,) = stock.solids["cone"]
+    assert shown(stock) == {"ball", "cone"} and list(stock.read(PICTURES).items) == ["ball"]
+    (solid,) = stock.read(MODELS).items["cone"]
     assert solid.asset.sample_id == sample_id(CONE) and solid.model.size_m[2] == pytest.approx(0.3)
     (doubt,) = [item for item in stock.doubtful if not item.used]
     assert doubt.sample_id == broken.sample_id and "faces" in doubt.sentence and "empty.obj" in doubt.sentence
@@ -66,18 +79,20 @@ def test_a_packed_model_finds_its_texture(tmp_path: Path) -> None:
 
 def test_a_class_of_which_nothing_can_be_used_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is left for cone .*cone/empty\.obj has no faces"):
-        read(tmp_path, [model("cone/empty.obj", b"v 0 0 0\n")])
+        shown(read(tmp_path, [model("cone/empty.obj", b"v 0 0 0\n")]))
 
 
 def test_the_same_model_under_two_labels_is_of_neither(tmp_path: Path) -> None:
     twice = [model("cone/x.obj"), model("pyramid/x.obj", label="pyramid")]
     with pytest.raises(DataError, match=r"is left for cone, pyramid .*same bytes stand under the labels cone, pyramid"):
-        read(tmp_path, twice)
+        shown(read(tmp_path, twice))
 
 
 def test_models_of_pictured_classes_stay_unread_when_no_renders_are_wanted(tmp_path: Path) -> None:
-    stock = read(tmp_path, [model("ball/empty.obj", b"v 0 0 0\n", label="ball"), model("cone/x.obj")], render_share=0)
-    assert list(stock.solids) == ["cone"] and not [item for item in stock.doubtful if not item.used]
+    stock = read(
+        tmp_path, [model("ball/empty.obj", b"v 0 0 0\n", label="ball"), model("cone/x.obj")], renders={"share": 0}
+    )
+    assert list(stock.read(MODELS).items) == ["cone"] and not [item for item in stock.doubtful if not item.used]
     assert {(a.name, a.used) for a in stock.assets if a.role == "model"} == {
         ("ball/empty.obj", False),
         ("cone/x.obj", True),
@@ -85,12 +100,12 @@ def test_models_of_pictured_classes_stay_unread_when_no_renders_are_wanted(tmp_p
 
 
 def test_a_catalogue_may_hold_models_alone_but_not_nothing(tmp_path: Path) -> None:
-    assert read(tmp_path, [model("cone/x.obj")], pictures=()).classes == ["cone"]
+    assert shown(read(tmp_path, [model("cone/x.obj")], pictures=())) == {"cone"}
     with pytest.raises(DataError, match="has no rows"):
-        read(tmp_path, [], pictures=())
+        shown(read(tmp_path, [], pictures=()))
 
 
 def test_a_panorama_that_is_not_there_is_named(tmp_path: Path) -> None:
     lights = {"panoramas": ["/nowhere/sky.hdr"], "shares": {"panorama": 1.0}}
     with pytest.raises(DataError, match=r"/nowhere/sky\.hdr cannot be read"):
-        read(tmp_path, [model("cone/x.obj")], renders={"lights": lights})
+        read(tmp_path, [model("cone/x.obj")], renders={"lights": lights}).read(PANORAMAS)

@@ -19,7 +19,9 @@ from components.synthesis.builtin.customers.room import choose_lighting
 from components.synthesis.builtin.customers.scene import Body, Scene, body_from_parts, draw_scene, set_beside
 from components.synthesis.builtin.looks import Look
 from components.synthesis.picture.pictures import encode_jpeg
-from components.synthesis.runs.shards import Row, fill_shards, row_rng
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.runs.shards import fill_shards
+from components.synthesis.runs.work import Row
 
 _GENERATOR, _VERSION = "detent.customers", 1
 _PHOTOS_PER_OBJECT = 1  # so that photos are independent, as the bounds of the gate take them to be

@@ -15,10 +15,12 @@ from components.core.errors import ConfigError
 from components.synthesis.backgrounds import Background
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out
+from components.synthesis.pastes.generator import GENERATOR
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
-from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.picture.aims import Aim
 from components.synthesis.picture.pictures import bounding_box, encode_png
+from components.synthesis.runs.rows import Stamp
 from components.synthesis.runs.shards import fill_shards
 
 HOSTILE = "../../päron'; DROP\n🍐"
@@ -38,9 +40,8 @@ def job(seed: int = 1, **changes: object) -> PastingJob:
     pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
     grounds = [Background(sample_id="b", kind="photo", licence="MIT", pixels=pixels)]
     settings = PasteSettings(size_px=48, **changes)  # type: ignore[arg-type]
-    return PastingJob(
-        assets=gather(cutouts, grounds), settings=settings, seed=seed, recipe="d" * 64, num_images=21, rows_per_shard=8
-    )
+    stamp = Stamp(generator="detent.pastes", version=3, seed=seed, recipe="d" * 64)
+    return PastingJob(assets=gather(cutouts, grounds), settings=settings, stamp=stamp, num_images=21, rows_per_shard=8)
 
 
 def test_rows_are_complete():
@@ -114,7 +115,7 @@ def test_aims_narrow_words(name: str, meant: set[str], others: set[str]):
 
 def test_words_that_a_configuration_never_draws_cannot_be_aimed_at():
     known = words_drawn(PastesConfig())
-    assert set(known) == WORD_FACTORS["paste"]
+    assert set(known) == GENERATOR.words
     assert known["behind"] == {"background", "scatter", "shelves", "heaps"}
     plain = words_drawn(PastesConfig(heap_probability=0, held_probability=0, occlusion_probability=0))
     assert plain["arrangement"] == {"single", "row"} and plain["occluder"] == {"none"}

@@ -15,13 +15,15 @@ from components.core.manifest import table_from_rows
 from components.synthesis.backgrounds import Background
 from components.synthesis.light.lighting import LightConfig
 from components.synthesis.light.panoramas import light_from_panorama
-from components.synthesis.picture.aims import WORD_FACTORS, Aim
+from components.synthesis.picture.aims import Aim
 from components.synthesis.picture.camera import CameraConfig
 from components.synthesis.renders.config import RendersConfig
 from components.synthesis.renders.framing import geometry, silhouette
+from components.synthesis.renders.generator import GENERATOR, WRAPS
 from components.synthesis.renders.planning import PlannedView, Subject
 from components.synthesis.renders.rendering import RenderingJob, RenderSettings, words_drawn
 from components.synthesis.renders.transfers import Transfer
+from components.synthesis.runs.rows import Stamp
 
 
 @dataclass
@@ -58,8 +60,7 @@ def make(ball):
             transfers=Kept(transfers),
             backgrounds=backgrounds(),
             settings=settings,
-            seed=7,
-            recipe="d" * 64,
+            stamp=Stamp(generator="detent.renders", version=1, seed=7, recipe="d" * 64),
         )
 
     return job
@@ -236,7 +237,7 @@ def test_aims_narrow_the_kind_of_background(make):
     known = words_drawn(job.settings.renders, rooms)
     assert known["background"] == {"room", "photo"} and "panorama" not in known["light"]
     assert words_drawn(RendersConfig(occlusion_probability=0), rooms)["occluder"] == {"none"}
-    assert set(known) == WORD_FACTORS["render"]
+    assert set(known) == GENERATOR.words == WRAPS.words
 
 
 def test_an_aim_at_a_factor_that_is_not_drawn_is_refused(make):

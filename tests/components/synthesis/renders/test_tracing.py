@@ -8,10 +8,11 @@ from components.core.errors import ConfigError, UnavailableError
 from components.synthesis.builtin.parts import Finish, block, cushion
 from components.synthesis.light.lobes import NUM_LIGHTS, NUM_LOBES, evaluate, sun_directions
 from components.synthesis.renders.backends import Backend, available
-from components.synthesis.renders.models import Material, Model, model_from_parts, stand
+from components.synthesis.renders.models import Material, Model, stand
 from components.synthesis.renders.scenes import build_scene, sky
-from components.synthesis.renders.tracing import direct_render, relit, trace_view, trace_views, transfer_digest
+from components.synthesis.renders.tracing import trace_views, transfer_digest
 from components.synthesis.renders.transfers import Tracing, View
+from tests.benchmarks.imaging.reference import direct_render, model_from_parts, relit, trace_view
 
 SCALAR = Backend(name="scalar")
 FRONT = View(azimuth_deg=0, elevation_deg=0, distance_m=3.0, focal_mm=50)
@@ -214,8 +215,6 @@ def test_views_and_tracings_out_of_range_are_named() -> None:
         trace_view(model, FRONT, replace(SMALL, ground_albedo=2.0), backend=SCALAR)
     with pytest.raises(UnavailableError, match="grey floor"):
         trace_view(model, FRONT, replace(SMALL, ground_albedo=0.5), backend=SCALAR)
-    with pytest.raises(ConfigError, match="knows no ground"):
-        direct_render(model, FRONT, lights(), replace(SMALL, ground_albedo=0.5), backend=SCALAR)
 
 
 def test_digests_name_everything_that_decides() -> None:

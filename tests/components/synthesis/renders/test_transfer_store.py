@@ -10,10 +10,11 @@ from components.synthesis.builtin.parts import Finish, block
 from components.synthesis.light.lobes import NUM_LIGHTS
 from components.synthesis.renders import transfer_store
 from components.synthesis.renders.backends import Backend
-from components.synthesis.renders.models import Model, model_from_parts
+from components.synthesis.renders.models import Model
 from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View
+from tests.benchmarks.imaging.reference import model_from_parts
 
 SCALAR = Backend(name="scalar")
 TRACING = Tracing(size_px=8, num_paths=4)

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 
 from components.core.errors import ConfigError, DataError, StateError, UnavailableError
-from components.synthesis.runs.engines import WorkerLostError, open_engine, run_shards
-from components.synthesis.runs.shards import Row, fill_shards, row_rng
+from components.synthesis.runs.engines import open_engine, run_shards
+from components.synthesis.runs.rows import row_rng
+from components.synthesis.runs.shards import fill_shards
+from components.synthesis.runs.work import Row, WorkerLostError
 
 clusters = ["dask", "ray"]
 # of the clusters' own code

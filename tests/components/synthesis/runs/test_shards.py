@@ -6,7 +6,7 @@ import pytest
 
 from components.core.errors import ConfigError, StateError
 from components.core.manifest import read, write_shard
-from components.synthesis.runs.shards import claim_folder, fill_shards, num_workers, row_rng
+from components.synthesis.runs.shards import claim_folder, fill_shards, num_workers
 
 
 class Counting:
@@ -71,9 +71,3 @@ def test_a_wrong_number_of_workers_is_refused(monkeypatch, text):
     monkeypatch.setenv("DETENT_WORKERS", text)
     with pytest.raises(ConfigError, match="DETENT_WORKERS"):
         num_workers()
-
-
-def test_rows_draw_from_streams_of_their_own():
-    draws = {row_rng(seed, shard, index).random() for seed in (0, 1) for shard in (0, 1) for index in (0, 1)}
-    assert len(draws) == 8
-    assert row_rng(3, 1, 2).random() == row_rng(3, 1, 2).random()

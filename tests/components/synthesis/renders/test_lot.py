@@ -15,9 +15,11 @@ from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import SynthesisSummary, synthesise
 from components.synthesis.picture.pictures import encode_png
 from components.synthesis.provenance import Origin, Remaker
-from components.synthesis.solids import straight
+from components.synthesis.renders.wraps import straight
 
 CONE = "v 0 0 0\nv {0} 0 0\nv 0 0.3 0\nv 0.1 0.1 0.3\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n"
+
+OFF = {"share": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +40,11 @@ def catalog(tmp_path: Path) -> Path:
     return tmp_path / "catalog"
 
 
-def make(catalog: Path, **changes: object) -> tuple[SynthesisSummary, list[dict]]:
-    settings = {"num_per_class": 4, "size_px": 16, "wrap_share": 0.5, "renders": {"num_paths": 1}, **changes}
+def make(
+    catalog: Path, *, renders: dict | None = None, wraps: dict | None = None, **changes: object
+) -> tuple[SynthesisSummary, list[dict]]:
+    generators = {"wraps": {"share": 0.5, **(wraps or {})}, "renders": {"num_paths": 1, **(renders or {})}}
+    settings = {"num_per_class": 4, "size_px": 16, "generators": generators, **changes}
     config = SynthesisConfig.model_validate(settings)
     out = catalog.parent / "out"
     summary = synthesise(catalog, None, config, out=out, seed=1, cache=catalog.parent / "cache")
@@ -68,7 +73,7 @@ def test_models_and_wrapped_pictures_are_rendered_and_made_again(catalog: Path) 
 
 
 def test_a_model_that_was_exchanged_is_named(catalog: Path) -> None:
-    make(catalog, num_per_class=1, wrap_share=0)
+    make(catalog, num_per_class=1, wraps=OFF)
     write_models(catalog / "models", [store("cone/0.2.obj", b"v 1 1 1", [], label="cone", licence="")])
     with pytest.raises(IntegrityError, match=r"2 assets of the recipe are gone: model .*cone/0\.2\.obj"):
         Remaker.open(catalog.parent / "out", Origin(catalog=catalog, backgrounds=None))
@@ -76,17 +81,17 @@ def test_a_model_that_was_exchanged_is_named(catalog: Path) -> None:
 
 def test_more_renders_than_views_and_lights_give_are_refused(catalog: Path) -> None:
     with pytest.raises(ConfigError, match=r"50 renders of one model .* raise views_per_model or lights_per_view"):
-        make(catalog, num_per_class=100, renders={"num_paths": 1, "views_per_model": 4, "lights_per_view": 12})
-    with pytest.raises(ConfigError, match="wrap_shapes names no classes"):
-        make(catalog, wrap_shapes={"tea": "can"})
+        make(catalog, num_per_class=100, renders={"views_per_model": 4, "lights_per_view": 12})
+    with pytest.raises(ConfigError, match=r"wraps\.shapes names no classes"):
+        make(catalog, wraps={"shapes": {"tea": "can"}})
 
 
 def test_renders_follow_aims_at_words_and_refuse_words_that_are_never_drawn(catalog: Path) -> None:
-    _, rows = make(catalog, wrap_share=0, aims=[{"share": 1.0, "words": {"light": ["window", "lamp"]}}])
+    _, rows = make(catalog, wraps=OFF, aims=[{"share": 1.0, "words": {"light": ["window", "lamp"]}}])
     lights = {row["f_light"] for row in rows if row["source"] == "render"}
     assert lights <= {"window", "lamp"} and len(rows) > 4
     with pytest.raises(ConfigError, match=r"light \(panorama\).*aimed at are those of .* in pastes; .* in renders"):
-        make(catalog, wrap_share=0, aims=[{"share": 1.0, "words": {"light": ["panorama"]}}])
+        make(catalog, wraps=OFF, aims=[{"share": 1.0, "words": {"light": ["panorama"]}}])
 
 
 def test_a_layer_gets_its_colours_back() -> None:

@@ -10,29 +10,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
-from pathlib import Path
+from math import ceil, hypot, sqrt
 
 import numpy as np
 
 from components.core.errors import ConfigError
+from components.synthesis.backgrounds import BACKGROUNDS
 from components.synthesis.light.panoramas import light_from_panorama
-from components.synthesis.lots import Generator, Lot, Order, Quota, fitting_aims
+from components.synthesis.pastes.stock import PICTURES
 from components.synthesis.picture.aims import Aim
-from components.synthesis.picture.pictures import Pixels
 from components.synthesis.renders.backends import Backend, choose_backend
-from components.synthesis.renders.config import RendersConfig
+from components.synthesis.renders.config import RendersConfig, WrapsConfig
 from components.synthesis.renders.models import Model
 from components.synthesis.renders.planning import Subject, plan_views
 from components.synthesis.renders.rendering import RenderingJob, RenderSettings, words_drawn
+from components.synthesis.renders.stock import MODELS, PANORAMAS
 from components.synthesis.renders.tracing import transfer_digest
 from components.synthesis.renders.transfer_store import TransferStore
 from components.synthesis.renders.transfers import Tracing, Transfer, View
-from components.synthesis.renders.wraps import guess_shape, wrap_picture
-from components.synthesis.runs.shards import Row
+from components.synthesis.renders.wraps import guess_shape, straight, wrap_picture
+from components.synthesis.runs.jobs import Lot, Order, fitting_aims
+from components.synthesis.runs.work import Row
 
 _WRAP_AZIMUTH_DEG, _WRAP_ELEVATION_DEG = (-55.0, 55.0), (0.0, 35.0)
-_TITLES: dict[Generator, str] = {"renders": "Rendering models", "wraps": "Rendering wrapped pictures"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,64 +69,58 @@ class Tracer:
         return self.store.get_or_trace(model, view, self.tracing, backend=self.backend)
 
 
-def solid_lots(order: Order, quotas: Mapping[str, Quota]) -> list[Lot]:
-    """The lots of renders and wraps that have anything to make.
-
-    ConfigError where more images of a model are asked for than its views and lights give, or a wrapped class is
-    unknown. DataError where a picture cannot be wrapped.
-    """
-    lots = []
-    renders = {label: quota.renders for label, quota in quotas.items() if quota.renders}
-    if renders:
-        lots.append(_lot(order, "renders", _solid_bodies(order, renders), renders))
-    wraps = {label: quota.wraps for label, quota in quotas.items() if quota.wraps}
-    if wraps:
-        lots.append(_lot(_from_the_front(order), "wraps", _wrapped_bodies(order, wraps), wraps))
-    return lots
+def model_lot(order: Order) -> Lot:
+    """The lot of renders; ConfigError where more images of a model are asked for than its views and lights give."""
+    config = order.terms.section("renders", RendersConfig)
+    return _lot(order, config, _solid_bodies(order), title="Rendering models")
 
 
-def _from_the_front(order: Order) -> Order:
-    """The order with views narrowed to those of which a catalogue picture knows what is seen."""
-    renders = order.config.renders
+def wrap_lot(order: Order) -> Lot:
+    """The lot of wraps; ConfigError as for renders or for an unknown class, DataError for what cannot be wrapped."""
+    config = _from_the_front(order.terms.section("renders", RendersConfig))
+    return _lot(order, config, _wrapped_bodies(order), title="Rendering wrapped pictures")
+
+
+def _from_the_front(config: RendersConfig) -> RendersConfig:
+    """The settings with views narrowed to those of which a catalogue picture knows what is seen."""
     azimuth, elevation = (
         tuple(float(np.clip(bound, *known)) for bound in asked)
-        for asked, known in ((renders.azimuth_deg, _WRAP_AZIMUTH_DEG), (renders.elevation_deg, _WRAP_ELEVATION_DEG))
+        for asked, known in ((config.azimuth_deg, _WRAP_AZIMUTH_DEG), (config.elevation_deg, _WRAP_ELEVATION_DEG))
     )
-    narrowed = renders.model_copy(update={"azimuth_deg": azimuth, "elevation_deg": elevation})
-    return replace(order, config=order.config.model_copy(update={"renders": narrowed}))
+    return config.model_copy(update={"azimuth_deg": azimuth, "elevation_deg": elevation})
 
 
-def _solid_bodies(order: Order, labels: Mapping[str, int]) -> dict[str, list[Body]]:
-    bodies = defaultdict(list)
-    for label in labels:
-        for solid in order.stock.solids[label]:
+def _wanted(order: Order) -> dict[str, int]:
+    return {label: count for label, count in order.counts.items() if count}
+
+
+def _solid_bodies(order: Order) -> dict[str, list[Body]]:
+    bodies, solids = defaultdict(list), order.stock.read(MODELS).items
+    for label in _wanted(order):
+        for solid in solids[label]:
             subject = _subject(solid.model, label, solid.asset.sample_id, solid.asset.sample_id, solid.asset.licence)
             bodies[label].append(Body(subject=subject, model=solid.model, columns={}))
     return dict(bodies)
 
 
-def _wrapped_bodies(order: Order, labels: Mapping[str, int]) -> dict[str, list[Body]]:
-    strange = sorted(set(order.config.wrap_shapes) - set(order.stock.classes))
+def _wrapped_bodies(order: Order) -> dict[str, list[Body]]:
+    config, cutouts = order.terms.section("wraps", WrapsConfig), order.stock.read(PICTURES).items
+    strange = sorted(set(config.shapes) - set(order.counts))
     if strange:
-        raise ConfigError(f"synthesis.wrap_shapes names no classes: {strange}; known: {order.stock.classes[:20]}")
+        raise ConfigError(
+            f"synthesis.generators.wraps.shapes names no classes: {strange}; known: {list(order.counts)[:20]}"
+        )
     bodies = defaultdict(list)
-    for label in labels:
-        for cutout in order.stock.cutouts[label]:
+    for label in _wanted(order):
+        for cutout in cutouts[label]:
             rgba = straight(cutout.levels[0])
             name = f"picture {cutout.sample_id}"
-            shape = order.config.wrap_shapes.get(label, order.config.wrap_shape)
+            shape = config.shapes.get(label, config.shape)
             chosen = guess_shape(rgba, name=name) if shape == "auto" else shape
             model = wrap_picture(rgba, chosen, name=name, height_m=cutout.height_m)
             subject = _subject(model, label, cutout.sample_id, cutout.group, cutout.licence)
             bodies[label].append(Body(subject=subject, model=model, columns={"f_wrap": chosen}))
     return dict(bodies)
-
-
-def straight(layer: Pixels) -> Pixels:
-    """Premultiplied RGBA (H, W, 4) uint8 with its colours as they were before."""
-    alpha = layer[..., 3:].astype(np.float32)
-    colour = np.where(alpha > 0, layer[..., :3] * (255 / np.maximum(alpha, 1)), 0)
-    return np.dstack([colour.clip(0, 255).round().astype(np.uint8), layer[..., 3]])
 
 
 def _subject(model: Model, label: str, digest: str, group: str, licence: str | None) -> Subject:
@@ -148,7 +142,7 @@ class _Cast:
         """The job with the views that these aims lead to, and the tracer of these views."""
         one_each = self.settings.renders.model_copy(update={"views_per_model": 1})
         subjects = [body.subject for body in self.turns]
-        planned = plan_views(subjects, one_each, seed=self.order.seed, aims=aims)
+        planned = plan_views(subjects, one_each, seed=self.order.terms.seed, aims=aims)
         bodies = {body.subject.digest: body for body in self.turns}
         keyed, wanted = [], {}
         for view in planned:
@@ -159,10 +153,9 @@ class _Cast:
         made = RenderingJob(
             views=tuple(keyed),
             transfers=self.store,
-            backgrounds=tuple(self.order.stock.backgrounds),
+            backgrounds=tuple(self.order.stock.read(BACKGROUNDS).items),
             settings=self.settings,
-            seed=self.order.seed,
-            recipe=self.order.recipe,
+            stamp=self.order.stamp,
         )
         return made, Tracer(store=self.store, views=wanted, tracing=self.tracing, backend=self.backend)
 
@@ -172,33 +165,37 @@ class _Cast:
         return replace(job, transfers=tracer).row(0, 0)
 
 
-def _lot(order: Order, generator: Generator, bodies: Mapping[str, list[Body]], counts: Mapping[str, int]) -> Lot:
-    config = _spread(order.config.renders, bodies, counts)
+def _lot(order: Order, config: RendersConfig, bodies: Mapping[str, list[Body]], *, title: str) -> Lot:
+    counts, terms = _wanted(order), order.terms
+    config = _spread(config, bodies, counts)
     settings = RenderSettings(
         renders=config,
-        camera=order.config.camera,
-        size_px=order.config.size_px,
-        panoramas=tuple(light_from_panorama(Path(name), name=name) for name in config.lights.panoramas),
+        camera=terms.camera,
+        size_px=terms.size_px,
+        panoramas=tuple(light_from_panorama(path, name=str(path)) for path in order.stock.read(PANORAMAS).items),
     )
     cast = _Cast(
         order=order,
         turns=_in_turn(bodies, {label: ceil(count / config.lights_per_view) for label, count in counts.items()}),
         settings=settings,
-        tracing=Tracing(size_px=order.config.size_px, num_paths=config.num_paths),
+        tracing=Tracing(size_px=terms.size_px, num_paths=config.num_paths),
         backend=choose_backend(),
-        store=TransferStore(folder=order.cache),
+        store=TransferStore(folder=order.cache / "transfers"),
     )
-    aims = fitting_aims(order.config.aims, set(bodies), cast.example, words_drawn(config, order.stock.backgrounds))
+    words = words_drawn(config, order.stock.read(BACKGROUNDS).items)
+    aims = fitting_aims(terms.aims, set(bodies), cast.example, words)
     job, tracer = cast.job(tuple(aims.values()))
+    alone = replace(job, transfers=tracer)
     return Lot(
-        generator=generator,
-        title=_TITLES[generator],
+        title=title,
         job=job,
         num_shards=job.num_shards,
         num_images=len(job.views) * config.lights_per_view,
         aims=frozenset(aims),
         prepare=tracer.trace_all,
-        lone=replace(job, transfers=tracer),
+        lone=alone,
+        geometry=alone.geometry,
+        farthest_m=max(view.view.distance_m + hypot(*view.subject.size_m) / 2 for view in job.views),
     )
 
 
@@ -208,8 +205,9 @@ def _spread(config: RendersConfig, bodies: Mapping[str, list[Body]], counts: Map
     lights = min(config.lights_per_view, max(ceil(sqrt(images)), ceil(images / config.views_per_model)))
     if images > lights * config.views_per_model:
         raise ConfigError(
-            f"{images:.0f} renders of one model are asked for, but synthesis.renders allows {config.views_per_model} "
-            f"views of it with {config.lights_per_view} lights each: raise views_per_model or lights_per_view"
+            f"{images:.0f} renders of one model are asked for, but synthesis.generators.renders allows "
+            f"{config.views_per_model} views of it with {config.lights_per_view} lights each: raise views_per_model or "
+            "lights_per_view"
         )
     return config.model_copy(update={"lights_per_view": lights})
 

@@ -1,1 +1,0 @@
-"""Customers' photos: a generator of its own, kept apart from the one that makes training images."""
