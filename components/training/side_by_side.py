@@ -78,28 +78,22 @@ def train_apart(
 def _run(name: str, order: Mapping[str, Any]) -> Any:
     """Lines of a child's standard output as they come; it ends with this process, whose end of its input closes."""
     log.info("training '%s' in a process of its own, %d threads", name, order["threads"])
-    child = subprocess.Popen(
-        [sys.executable, "-m", "components.training"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "components.training"]
+    pipe = subprocess.PIPE
     errors: list[str] = []
-    reader = threading.Thread(target=lambda: errors.append(child.stderr.read()), daemon=True)  # type: ignore[union-attr]
-    reader.start()
-    try:
-        child.stdin.write(json.dumps(order) + "\n")
-        child.stdin.flush()
-        yield from child.stdout
-        code = child.wait()
-    finally:
-        child.stdin.close()
-        child.kill()
-        child.wait()
-        reader.join()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as child:
+        assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+        reader = threading.Thread(target=lambda told: errors.append(told.read()), args=(child.stderr,), daemon=True)
+        reader.start()
+        try:
+            child.stdin.write(json.dumps(order) + "\n")
+            child.stdin.flush()
+            yield from child.stdout
+            code = child.wait()
+        finally:
+            child.kill()
+            reader.join()
     if code:
         log.warning("the process that trained '%s' ended with code %d, trying here: %s", name, code, _last(errors))
 
