@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
 _QUIET_S = 2.0
+_listeners: dict[str, Callable[[], None]] = {}
+
+
+def listen(description: str, step: Callable[[], None]) -> None:
+    """Call `step` after each item of every bar of this description, in place of drawing it."""
+    _listeners[description] = step
 
 
 def track(items: Iterable[T], description: str, *, total: int | None = None) -> Iterator[T]:
     """Yield `items`, showing a bar on standard error once two seconds have passed."""
+    if description in _listeners:
+        for item in items:
+            yield item
+            _listeners[description]()
+        return
     if not sys.stderr.isatty():
         yield from items
         return

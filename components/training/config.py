@@ -156,6 +156,7 @@ class TrainingConfig(Section):
     patience_epochs: int = Field(15, ge=1)  # stop when the search split has not improved for so long
     precision: Precision = "auto"  # bf16 where the device multiplies in it, else float32
     device: Device = "cpu"  # auto: the first CUDA device where there is one
+    side_by_side: bool = True  # recipes that take long are trained at once, a process and its share of cores each
     flip_target: float = Field(0.03, gt=0, lt=1)  # what is tuned on search keeps its flip rate there within this
     reseed: bool = True  # also train the champion's recipe with another seed: its flips are the noise floor of reports
     candidates: dict[str, Recipe] = Field(default_factory=lambda: {"plain": Recipe()})  # {}: the family's alone

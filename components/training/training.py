@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from components.training.answers import right_answers
 from components.training.batches import LabelledPixels, TrainingData
 from components.training.candidates import CARD, CandidateSummary, Job, Material, make_candidate
 from components.training.config import Recipe, TrainingConfig
+from components.training.side_by_side import as_order, large_ones, num_at_once, train_apart
 
 log = logging.getLogger(__name__)
 RESEED, RESEED_OFFSET = "reseed", 1_000
@@ -69,6 +70,26 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
 
     Candidates of an earlier release that are no longer among the recipes are removed.
     """
+    jobs, skipped, material = _prepare(inputs, config, seed=seed)
+    _train_apart(jobs, inputs, material, out=out, seed=seed)
+    made = [_finished(out / job.name, job) or make_candidate(job, material, out=out) for job in jobs]
+    kept = {job.name for job in jobs} | ({FAMILY} if config.family is not None else set())
+    for folder in out.glob("*/"):
+        if folder.name not in kept:
+            shutil.rmtree(folder)
+    return TrainingSummary(candidates=tuple(made), skipped=skipped)
+
+
+def train_one(inputs: TrainingInputs, config: TrainingConfig, *, name: str, out: Path, seed: int) -> CandidateSummary:
+    """Train the candidate `name` alone, as `train` would."""
+    jobs, _, material = _prepare(inputs, config, seed=seed)
+    job = next(job for job in jobs if job.name == name)
+    return _finished(out / name, job) or make_candidate(job, material, out=out)
+
+
+def _prepare(
+    inputs: TrainingInputs, config: TrainingConfig, *, seed: int
+) -> tuple[list[Job], dict[str, str], Material]:
     data, search = load_data(inputs, config, seed=seed)
     champion = load_model(inputs.champion) if inputs.champion is not None else None
     jobs, skipped = _plan(inputs, config, champion, data, seed=seed)
@@ -81,12 +102,21 @@ def train(inputs: TrainingInputs, config: TrainingConfig, *, out: Path, seed: in
         champion_right=champion_right(inputs, champion, seed=seed) if champion is not None and tuned else None,
         scratch=inputs.scratch,
     )
-    made = [_finished(out / job.name, job) or make_candidate(job, material, out=out) for job in jobs]
-    kept = {job.name for job in jobs} | ({FAMILY} if config.family is not None else set())
-    for folder in out.glob("*/"):
-        if folder.name not in kept:
-            shutil.rmtree(folder)
-    return TrainingSummary(candidates=tuple(made), skipped=skipped)
+    return jobs, skipped, material
+
+
+def _train_apart(jobs: Sequence[Job], inputs: TrainingInputs, material: Material, *, out: Path, seed: int) -> None:
+    """Those that take long, each in a process of its own, where there are several; what fails there is left."""
+    config, recipes = material.config, {job.name: job.recipe for job in jobs}
+    num_images = len(material.data.photos) or len(material.data.synthetic)
+    num_processes = num_at_once(recipes, config, num_images=num_images)
+    if num_processes < 2:
+        return
+    large = large_ones(recipes, num_images=num_images)
+    names = [job.name for job in jobs if job.name in large and _finished(out / job.name, job) is None]
+    names.sort(key=lambda name: -recipes[name].epochs)  # the longest first, so that none is left alone at the end
+    order = as_order(inputs, config, out=out, seed=seed)
+    train_apart(names, {name: recipes[name].epochs for name in names}, order, num_processes=num_processes)
 
 
 def _plan(
@@ -156,7 +186,7 @@ def _job(
         target = ModelSpec(architecture=architecture, classes=inputs.classes, size_px=config.size_px)
         inner, held = as_inner(champion, target)
         architecture = {"family": HOLDERS[recipe.treatment], "inner": held, "outer": architecture}
-    shared = config.model_dump(exclude={"candidates", "reseed", "family"})
+    shared = config.model_dump(exclude={"candidates", "reseed", "family", "side_by_side"})
     made_from = [
         recipe.model_dump(mode="json"),
         shared,
