@@ -47,7 +47,7 @@ class SampleSet:
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All questions in the order of their table; of a manifest without one, a question for each of its rows."""
         if not self.path.is_file():
-            found = _one_an_image(self.images)
+            found = one_an_image(self.images)
             return found.select(list(columns)) if columns is not None else found
         return pq.read_table(self.path, columns=list(columns) if columns is not None else None)
 
@@ -72,6 +72,19 @@ class SampleSet:
             return [image["bytes"] for image in found]
 
         return read
+
+    def encoded(self) -> list[list[bytes]]:
+        """The encoded images of every question, in the order of `table`; the whole split in memory.
+
+        DataError names an image that a question asks about and the manifest does not hold.
+        """
+        found = manifest.read(self.images, ["sample_id", "image"])
+        held = dict(zip(found["sample_id"].to_pylist(), found["image"].to_pylist(), strict=True))
+        asked = self.table(["images"])["images"].to_pylist()
+        missing = next((name for images in asked for name in images if name not in held), None)
+        if missing is not None:
+            raise DataError(f"{self.path} asks about image {missing}, which is not in {self.images}; run validation")
+        return [[held[name]["bytes"] for name in images] for images in asked]
 
     def find(self, sample_id: str) -> dict[str, Any] | None:
         """The row of a question; None where there is no such one."""
@@ -111,7 +124,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def _one_an_image(folder: Path) -> pa.Table:
+def one_an_image(folder: Path) -> pa.Table:
+    """A question for each row of a manifest, with its label as the truth and its factors, in its order."""
     schema = manifest.dataset(folder).schema
     factors = [name for name in schema.names if name.startswith("f_")]
     table = manifest.read(folder, ["sample_id", "label", "split", "group", "parents", *factors])
