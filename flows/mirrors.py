@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from components.core.errors import IntegrityError, StateError
-from components.core.files import read_json
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 from components.packaging.building import content_digest, find_bento
+from components.packaging.packaging import read_bento
 from components.packaging.projection import BentoTag
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
@@ -101,10 +101,10 @@ def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
 def bento_tag(workspace: Workspace, *, model: str, target: str = "") -> str:
     """The tag of the Bento that was packaged of a model; IntegrityError when it is of another, or of none."""
     path = bento_file(workspace, target)
-    value = read_json(path) if path.is_file() else {}
-    if value.get("tag") is None or value.get("model_digest") != model:
+    bento = read_bento(path, bento_home=workspace.bentos) if path.is_file() else None
+    if bento is None or bento.model_digest != model:
         raise IntegrityError(
-            f"{path} is of model {str(value.get('model_digest'))[:12]}, the winner is {model[:12]}: `detent run` "
-            "packages anew; nothing was proposed or promoted"
+            f"{path} is of model {bento.model_digest[:12] if bento is not None else 'none'}, the winner is "
+            f"{model[:12]}: `detent run` packages anew; nothing was proposed or promoted"
         )
-    return str(value["tag"])
+    return bento.tag

@@ -37,7 +37,7 @@ from flows.answers import Answer, Table
 from flows.commands.run import prepare
 from flows.ghosts import end_flow_ghosts, end_server_ghosts, end_tracked_ghosts, record_process
 from flows.mirrors import current_winner, digests_of, open_desk, open_journal
-from flows.recordings import record_predictions, reverify_in
+from flows.recordings import keep_winners_recording, reverify_in
 
 HEAD_TAG = "detent.journal_head"
 
@@ -89,12 +89,11 @@ class Office:
     retry_condition_fn=lambda _task, _run, state: isinstance(state.result(raise_on_failure=False), UnavailableError),
 )
 def move_champion(number: int) -> Promotion:
-    """Keep the winner's predictions, move the champion, bring every mirror in line."""
+    """Keep what the winner was held to, move the champion, bring every mirror in line."""
     office = Office.open()
     winner, digests = office.proposed(number)
     if digests.bento is not None:
-        num = office.params.packaging.parity_samples
-        record_predictions(office.workspace, winner.model(office.workspace), digests.bento, num_samples=num)
+        keep_winners_recording(office.workspace, digests.bento, target=winner.target)
     promotion = promote(office.full_desk(office.tracker()), number, actor=office.actor, current=digests)
     create_table_artifact([asdict(item) for item in promotion.projected], key="promotion", description="Mirrors")
     return promotion

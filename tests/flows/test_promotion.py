@@ -107,7 +107,10 @@ def test_what_the_gate_did_not_say_is_neither_proposed_nor_approved(
                 with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
                     approve_proposal(1, reason="looks right")
         with (
-            planted(workspace.stage("packaging") / "bento.json", b'{"tag": "detent:other", "model_digest": "00"}'),
+            planted(
+                workspace.stage("packaging") / "bento.json",
+                b'{"tag": "detent:other", "digest": "", "path": "x", "model_digest": "00"}',
+            ),
             pytest.raises(IntegrityError, match="packages anew"),
         ):
             propose_winners.fn(auto)

@@ -20,7 +20,7 @@ from torch import nn
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
 from components.core.settings import Settings
-from components.core.workloads import StageInput
+from components.core.workloads import Parity, StageInput
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
@@ -57,7 +57,7 @@ def _by_hand() -> Iterator[None]:
     """Bentos of the model's files alone, promotions without a Prefect server, rollbacks that believe a Bento."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.packaging.packaging.build_bento", wrap)
-        patch.setattr("components.packaging.packaging.check_parity", lambda *_: PARITY)
+        patch.setattr("components.packaging.packaging.check_parity", lambda *_, **__: PARITY)
         patch.setattr("components.packaging.packaging._keep_model", lambda *_: None)
         patch.setattr(promotion, "create_table_artifact", lambda *_, **__: None)
         patch.setattr(proposals, "move_champion", promotion.move_champion.fn)
@@ -65,7 +65,7 @@ def _by_hand() -> Iterator[None]:
         yield
 
 
-PARITY = SimpleNamespace(num_samples=8, max_difference=0.0, to_json=dict)
+PARITY = Parity(num_samples=8, max_difference=0.0, tolerance=0.0)
 
 
 def wrap(model: Path, *, version_info: Mapping[str, str], bento_home: Path) -> SimpleNamespace:

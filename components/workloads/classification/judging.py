@@ -1,4 +1,4 @@
-"""Turns a classifier's predictions into evidence: verdict tables for the gate, a reference for the Bento."""
+"""Turns a classifier's predictions into evidence: verdict tables for the gate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from components.core.samples import SampleSet
 if TYPE_CHECKING:
     from components.datasets.pixels import PixelStore
     from components.models.artefacts import LoadedModel
-    from components.packaging.parity import Reference
 
 _QUARTILES = (0.25, 0.5, 0.75)
 Edges = Mapping[str, npt.NDArray[np.float64]]
@@ -112,23 +111,3 @@ def _quarters(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64] | 
     edges = np.nanquantile(values, _QUARTILES) if edges is None else edges
     names = np.array(["lowest quarter", "second quarter", "third quarter", "highest quarter"])
     return pa.array(names[np.searchsorted(edges, values)], mask=np.isnan(values))
-
-
-def parity_reference(model_folder: Path, folder: Path, *, num_samples: int, cache: Path) -> Reference:
-    """Encoded images of a manifest, spread over it, with the probabilities that the evaluation gives them."""
-    from components.datasets.pixels import PixelStore
-    from components.models.artefacts import load_model
-    from components.models.prediction import predict
-    from components.packaging.parity import Reference
-
-    model = load_model(model_folder)
-    store = PixelStore.open(folder, size_px=model.spec.size_px, cache=cache)
-    chosen = np.unique(np.linspace(0, len(store) - 1, min(num_samples, len(store))).round().astype(int))
-    images = manifest.dataset(folder).take(chosen.tolist(), columns=["image"]).column("image")
-    return Reference(
-        sample_ids=tuple(store.sample_ids[index] for index in chosen),
-        images=tuple(image["bytes"] for image in images.to_pylist()),
-        probabilities=predict(model, store.pixels)[chosen],
-        classes=model.spec.classes,
-        model_digest=model.digest,
-    )

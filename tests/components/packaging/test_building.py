@@ -59,7 +59,7 @@ def test_what_is_shipped_runs_alone(bento) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "mug,lamp,chair,desk"
+    assert done.stdout.strip() == "mug,lamp,chair,desk,sofa,shelf"
 
 
 def test_requirements_are_the_installed_versions(bento) -> None:
