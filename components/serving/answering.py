@@ -44,8 +44,4 @@ def answering(path: str, answer: Answer, *, fields: tuple[str, ...], identity: I
             return JSONResponse({"error": "the request ended early"}, status_code=400)
         return JSONResponse({**found, "model": identity.answer()})
 
-    async def index(_request: Request) -> JSONResponse:
-        return JSONResponse({"ask": f"POST {path}", "ready": "GET /readyz", "metrics": "GET /metrics"})
-
-    # BentoML's own page at / loads a tracker from the network.
-    return Starlette(routes=[Route(path, ask, methods=["POST"]), Route("/", index)])
+    return Starlette(routes=[Route(path, ask, methods=["POST"])])

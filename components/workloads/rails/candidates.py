@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.core.digests import digest_file
 from components.core.errors import ConfigError, DataError
 from components.core.files import atomic_directory, write_bytes, write_json
 from components.core.stages import StageReport, write_report
@@ -49,7 +48,7 @@ def keep_candidates(given: StageInput, candidates: Mapping[str, Candidate]) -> S
                     write_bytes(folder / file, content)
                 else:
                     write_json(folder / file, content)
-            write_json(folder / CARD, {**made.card, "files": {file: digest_file(folder / file) for file in made.files}})
+            write_json(folder / CARD, {**made.card, "files": sorted(made.files)})
             children[name] = {
                 "model": f"{name}/model",
                 "digest": model_digest(folder),
