@@ -16,9 +16,9 @@ from typing import Any
 
 from components.core.digests import digest_file
 from components.core.errors import DataError, IntegrityError
-from components.core.files import atomic_directory, atomic_path, read_json, write_json
-from components.core.workloads import Compare, Parity
-from components.models.identity import CARD, WEIGHTS
+from components.core.files import atomic_path, read_json, write_json
+from components.core.workloads import Compare, Parity, Service
+from components.models.identity import copy_artefact
 from components.packaging.building import BentoRef, build_bento
 from components.packaging.parity import check_parity
 from components.serving.identity import IDENTITY_FILE, MODEL_FOLDER, read_identity
@@ -41,6 +41,7 @@ class PackageSummary:
 def package(
     model_folder: Path,
     *,
+    service: Service,
     record: Callable[[Path], None],
     compare: Compare,
     version_info: Mapping[str, str],
@@ -54,7 +55,7 @@ def package(
     with tempfile.TemporaryDirectory(prefix="detent-recording-") as scratch:
         recording = Path(scratch) / RECORDING_FILE
         record(recording)
-        bento = build_bento(model_folder, version_info=version_info, bento_home=bento_home)
+        bento = build_bento(model_folder, service=service, version_info=version_info, bento_home=bento_home)
         parity = check_parity(bento, recording, compare=compare)
         _keep_model(bento, out)
         evidence = {**asdict(parity), "max_difference": round(parity.max_difference, 6)}
@@ -115,7 +116,5 @@ def _bento_to_json(bento: BentoRef, bento_home: Path, *, recording: str) -> dict
 
 def _keep_model(bento: BentoRef, out: Path) -> None:
     source = bento.path / "src"
-    with atomic_directory(out / Path(MODEL_FOLDER).name) as partial:
-        for name in (WEIGHTS, CARD):
-            shutil.copyfile(source / MODEL_FOLDER / name, partial / name)
+    copy_artefact(source / MODEL_FOLDER, out / Path(MODEL_FOLDER).name)
     write_json(out / Path(IDENTITY_FILE).name, read_identity(source / IDENTITY_FILE).to_json())

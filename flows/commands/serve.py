@@ -6,7 +6,7 @@ from components.core.workspace import Workspace
 from components.packaging.building import find_bento
 from components.packaging.projection import champion_bento
 from components.serving.server import serve
-from components.workloads.registry import load_params
+from components.workloads.registry import find_workload, load_params
 from flows.commands.run import prepare
 
 
@@ -20,4 +20,4 @@ def serve_champion(*, port: int, host: str, tag: str | None, target: str = "") -
         if tag is not None
         else champion_bento(workspace.bentos, params.workload, params.catalog, target)
     )
-    serve(path, port=port, host=host)
+    serve(path, port=port, host=host, endpoint=find_workload(params.workload).service.endpoint)

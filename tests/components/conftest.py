@@ -81,8 +81,9 @@ def bento_home(served: Path) -> Path:
 @pytest.fixture(scope="session")
 def bento(model_folder: Path, bento_home: Path) -> "BentoRef":
     from components.packaging.building import build_bento
+    from components.workloads.classification.service import SERVICE
 
-    return build_bento(model_folder, version_info=VERSION_INFO, bento_home=bento_home)
+    return build_bento(model_folder, service=SERVICE, version_info=VERSION_INFO, bento_home=bento_home)
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def _by_hand() -> Iterator[None]:
 PARITY = Parity(num_samples=8, max_difference=0.0, tolerance=0.0)
 
 
-def wrap(model: Path, *, version_info: Mapping[str, str], bento_home: Path) -> SimpleNamespace:
+def wrap(model: Path, *, version_info: Mapping[str, str], bento_home: Path, **_service: object) -> SimpleNamespace:
     digest = model_digest(model)
     path = bento_home / "bentos" / "detent" / digest[:12]
     shutil.copytree(model, path / "src", dirs_exist_ok=True)

@@ -52,6 +52,7 @@ def _package(winner: Winner, out: Path, given: StageInput) -> PackageSummary:
 
     return package(
         model,
+        service=workload.service,
         record=record,
         compare=workload.compare,
         version_info={"candidate": winner.candidate, "workload": params.workload, "catalog": params.catalog},

@@ -12,6 +12,7 @@ from components.core.workloads import Parity
 from components.models.identity import model_digest
 from components.packaging import packaging
 from components.packaging.packaging import copy_package, keep_recording, package, read_bento
+from components.workloads.classification.service import SERVICE
 
 VERSION_INFO = {"version": "7", "workload": "products"}
 PASSED = Parity(num_samples=3, max_difference=0.00012345678, tolerance=0.1)
@@ -38,7 +39,13 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def packaged(bento, model_folder: Path, bento_home: Path, tmp_path: Path) -> Path:
     out = tmp_path / "data" / "packaging"
     summary = package(
-        model_folder, record=record, compare=compare, version_info=VERSION_INFO, bento_home=bento_home, out=out
+        model_folder,
+        service=SERVICE,
+        record=record,
+        compare=compare,
+        version_info=VERSION_INFO,
+        bento_home=bento_home,
+        out=out,
     )
     assert (summary.bento, summary.parity) == (bento, PASSED)
     return out
@@ -69,7 +76,15 @@ def test_a_failed_parity_writes_nothing(bento, model_folder: Path, bento_home: P
         out.write_bytes(b"something else")
 
     with pytest.raises(IntegrityError, match="another answer"):
-        package(model_folder, record=other, compare=compare, version_info=VERSION_INFO, bento_home=bento_home, out=out)
+        package(
+            model_folder,
+            service=SERVICE,
+            record=other,
+            compare=compare,
+            version_info=VERSION_INFO,
+            bento_home=bento_home,
+            out=out,
+        )
     assert not out.exists()
 
 
