@@ -9,10 +9,11 @@ from pathlib import Path
 from components.core.decisions import Decision
 from components.core.errors import ConfigError, SourceError, StateError
 from components.core.settings import Settings
+from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.selection.gate.policy import Policy
-from components.workloads.registry import load_params
+from components.workloads.registry import find_workload, load_params
 from flows.answers import Answer, Table
 from flows.budget import budget_of, tell_price
 from flows.commands.run import GATE_SAID_NO, prepare
@@ -69,7 +70,8 @@ def _compare_versions(
         fetch_version(tracker, name, version, out=model)
     if confirm is not None and old != new and not confirm(tell_price(budget_of(workspace, params))):
         raise ConfigError("no look was spent; say --yes to spend it without being asked")
-    decision = gate_pair(workspace, params, old=models[0], new=models[1], out=folder)
+    given = StageInput(workspace=workspace, params=params, workload=find_workload(params.workload))
+    decision = gate_pair(given, old=models[0], new=models[1], out=folder)
     return _answer(decision, folder / "report.html", folder / "decision.json")
 
 

@@ -59,6 +59,8 @@ WORKLOAD = Workload(
                 "validation/classes.json",
                 "validation/photos/train",
                 "validation/photos/search",
+                "validation/samples/train.parquet",
+                "validation/samples/search.parquet",
             ),
         ),
         "selection": SELECTION,
