@@ -73,6 +73,19 @@ class SampleSet:
 
         return read
 
+    def encoded(self) -> list[list[bytes]]:
+        """The encoded images of every question, in the order of `table`; the whole split in memory.
+
+        DataError names an image that a question asks about and the manifest does not hold.
+        """
+        found = manifest.read(self.images, ["sample_id", "image"])
+        held = dict(zip(found["sample_id"].to_pylist(), found["image"].to_pylist(), strict=True))
+        asked = self.table(["images"])["images"].to_pylist()
+        missing = next((name for images in asked for name in images if name not in held), None)
+        if missing is not None:
+            raise DataError(f"{self.path} asks about image {missing}, which is not in {self.images}; run validation")
+        return [[held[name]["bytes"] for name in images] for images in asked]
+
     def find(self, sample_id: str) -> dict[str, Any] | None:
         """The row of a question; None where there is no such one."""
         import pyarrow.compute as pc

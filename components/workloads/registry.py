@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from components.core.errors import ConfigError
 from components.core.params import Section, parse_section, read_params
 from components.core.workloads import Workload
-from components.core.workspace import Workspace
+from components.core.workspace import STAGES, Workspace
 from components.workloads.rails.params import Params
 
 GROUP = "detent.workloads"
 BUILT_IN = {"products": "components.workloads.products.workload:WORKLOAD"}
+_NEEDED = {"training", "selection", "packaging"}
 P = TypeVar("P", bound=Params)
 
 
@@ -28,20 +29,38 @@ def workload_names() -> list[str]:
 
 
 def find_workload(name: str) -> Workload:
-    """The workload of this name; ConfigError names the known ones."""
+    """The workload of this name; ConfigError names the known ones, or what is wrong with the one that was found."""
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        found = getattr(import_module(module), attribute)
-    else:
-        points = [point for point in entry_points(group=GROUP) if point.name == name]
-        if not points:
-            raise ConfigError(f"unknown workload '{name}', known: {', '.join(workload_names())}")
-        found = points[0].load()
+        return _check(getattr(import_module(module), attribute), name, BUILT_IN[name])
+    points = {point.value: point for point in entry_points(group=GROUP) if point.name == name}
+    if not points:
+        raise ConfigError(f"unknown workload '{name}', known: {', '.join(workload_names())}")
+    if len(points) > 1:
+        raise ConfigError(f"workload '{name}' is given by {' and by '.join(sorted(points))}: uninstall all but one")
+    ((place, point),) = points.items()
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as error:  # whatever a package of somebody else does when it is imported
+        raise ConfigError(
+            f"workload '{name}' cannot be loaded from {place} ({type(error).__name__}: {error}): mend its package, or "
+            "uninstall it"
+        ) from error
+    return _check(found, name, place)
+
+
+def _check(found: object, name: str, place: str) -> Workload:
     if not isinstance(found, Workload):
-        raise ConfigError(f"workload '{name}' is a {type(found).__name__}, expected a core.workloads.Workload")
-    if not issubclass(found.params, Params):
-        raise ConfigError(f"workload '{name}': its params are no subclass of the platform's (workloads.rails.params)")
-    return found
+        fault = f"a {type(found).__name__}, expected a Workload of components.core.workloads"
+    elif found.name != name:
+        fault = f"called '{found.name}' itself; give both one name"
+    elif not (isinstance(found.params, type) and issubclass(found.params, Params)):
+        fault = f"one whose params are {found.params!r}, expected a subclass of Params of {Params.__module__}"
+    elif not _NEEDED <= found.stages.keys() <= set(STAGES):
+        fault = f"one with the stages {[*found.stages]}; of {[*STAGES]} it may have any and needs {sorted(_NEEDED)}"
+    else:
+        return found
+    raise ConfigError(f"workload '{name}' of {place} is {fault}")
 
 
 def load_params(workspace: Workspace) -> Params:

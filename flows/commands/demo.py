@@ -20,10 +20,9 @@ from components.core.workspace import Workspace
 from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
-from flows.commands.run import prepare, run_release
-
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("components", "flows", "dvc.yaml", ".dvcignore")
+from flows.commands.run import run_release
+from flows.layout import filled_params, lay_out
+from flows.office import prepare
 
 NUM_PER_CLASS = 10
 NUM_PHOTOS = 6000

@@ -145,8 +145,9 @@ def release_twice(folder: Path) -> dict[str, Any]:
     """
     prepare_environment(Settings())
     from flows.demo import lay_out, write_all_params
-    from flows.promotion import approve_proposal
     from flows.runs import run_release
+
+    from flows.promotion import approve_proposal
 
     workspace = Workspace.from_settings(Settings())
     lay_out(workspace)

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from components.workloads.params import load_params
+from components.workloads.records import read_decisions
+from flows.status import read_status
 
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -10,11 +13,8 @@ from components.models.identity import model_digest
 from components.packaging.building import find_bento
 from components.tracking.registry import champion_alias, fetch_model
 from components.tracking.runs import Tracker
-from components.workloads.params import load_params
-from components.workloads.records import read_decisions
 from flows.baseline import champion_of
 from flows.promotion import show_history, verify_journal
-from flows.status import read_status
 from tests.contracts.stored_workspace import unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -1,0 +1,1 @@
+"""A workload for Detent: are these two photos of the same person? Read workload.py first."""

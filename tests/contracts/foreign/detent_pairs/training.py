@@ -1,0 +1,41 @@
+"""Fits each candidate: a matrix that draws the photos of one person together, and a threshold chosen on search."""
+
+from typing import Any
+
+import numpy as np
+
+from components.core import manifest
+from components.core.stages import StageReport
+from components.core.workloads import StageInput
+from components.workloads.rails.candidates import Candidate, keep_candidates
+from detent_pairs.verifier import score, see
+
+
+def training(given: StageInput) -> StageReport:
+    """Photos of train and pairs of search in, a candidate a recipe out."""
+    return keep_candidates(given, {name: fit(given, recipe) for name, recipe in given.params.training.items()})
+
+
+def fit(given: StageInput, recipe: Any) -> Candidate:
+    """Logistic regression on the cosines of all pairs of photos; then the threshold that is right most often."""
+    import torch
+    from safetensors.torch import save
+
+    train = manifest.read(given.workspace.samples("train").images, ["image", "label"])
+    photos = torch.from_numpy(see([image["bytes"] for image in train["image"].to_pylist()]))
+    people = np.unique(train["label"].to_numpy(), return_inverse=True)[1]
+    same = torch.from_numpy((people[:, None] == people).astype(np.float32))
+    torch.manual_seed(given.params.seed)
+    matrix = torch.randn(photos.shape[1], recipe.width, requires_grad=True)
+    for _ in range(recipe.steps):
+        points = torch.nn.functional.normalize(photos @ matrix)
+        wrong = torch.nn.functional.softplus((4 - 8 * points @ points.T) * (2 * same - 1))
+        (slope,) = torch.autograd.grad((wrong * (1 + same * len(same) / 8)).mean(), matrix)
+        matrix.data -= recipe.step * slope
+    learned, search = matrix.detach(), given.workspace.samples("search")
+    scores = score(learned.numpy(), search.encoded())
+    right = (scores >= scores[:, None]) == (search.table(["truth"])["truth"].to_numpy() == "same")
+    accuracy = right.mean(axis=1)  # with each score as the threshold
+    threshold = {"threshold": float(scores[accuracy.argmax()])}
+    files = {"embedding.safetensors": save({"matrix": learned}), "threshold.json": threshold}
+    return Candidate(files=files, metrics={"search_accuracy": float(accuracy.max())}, params=recipe.model_dump())
