@@ -39,6 +39,7 @@ from PIL import Image, ImageDraw
 
 # all of the product that this module knows; what runs a release is imported where it is used, since Prefect reads the
 # environment when it is imported
+from components.core.files import write_text
 from components.core.settings import Settings, prepare_environment
 from components.core.workspace import Workspace
 
@@ -76,9 +77,10 @@ PARAMS: dict[str, Any] = {
     "synthesis": {
         "num_per_class": 8,
         "size_px": 32,
-        "render_share": 0.5,
-        "wrap_share": 0.25,
-        "renders": {"views_per_model": 1, "lights_per_view": 8, "num_paths": 4},
+        "generators": {
+            "renders": {"share": 0.5, "views_per_model": 1, "lights_per_view": 8, "num_paths": 4},
+            "wraps": {"share": 0.25},
+        },
     },
     "training": {"size_px": 32, "batch": 16, "flip_target": 0.1, "precision": "float32", "device": "cpu"},
     "selection": {
@@ -144,20 +146,20 @@ def release_twice(folder: Path) -> dict[str, Any]:
     Their names begin with the release's, `first` or `second`.
     """
     prepare_environment(Settings())
-    from flows.demo import lay_out, write_all_params
-    from flows.runs import run_release
-
-    from flows.promotion import approve_proposal
+    from components.workloads.products.workload import WORKLOAD
+    from flows.commands.decide import approve_proposal
+    from flows.commands.run import run_release
+    from flows.layout import filled_params, lay_out
 
     workspace = Workspace.from_settings(Settings())
-    lay_out(workspace)
-    write_all_params(workspace, with_training(candidates=FIRST))
-    run_release("release", workload="products", sources=draw_sources(folder / "sources"))
+    lay_out(workspace.root, WORKLOAD, git=False)
+    write_text(workspace.params, filled_params(WORKLOAD, with_training(candidates=FIRST)))
+    run_release("release", sources=draw_sources(folder / "sources"))
     kept = {f"first/{name}": value for name, value in digests(workspace).items()}
     told = {f"first/{name}": value for name, value in figures(workspace).items()}
     approve_proposal(1, reason="it is the first")
-    write_all_params(workspace, with_training(candidates=SECOND, family=FAMILY))
-    run_release("selection", workload=None, sources={})
+    write_text(workspace.params, filled_params(WORKLOAD, with_training(candidates=SECOND, family=FAMILY)))
+    run_release("selection")
     kept |= {f"second/{name}": value for name, value in digests(workspace).items()}
     told |= {f"second/{name}": value for name, value in figures(workspace).items()}
     return {"digests": kept, "figures": told}

@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import pytest
-from components.workloads.params import load_params
-from components.workloads.records import read_decisions
-from flows.status import read_status
 
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -13,8 +10,10 @@ from components.models.identity import model_digest
 from components.packaging.building import find_bento
 from components.tracking.registry import champion_alias, fetch_model
 from components.tracking.runs import Tracker
-from flows.baseline import champion_of
-from flows.promotion import show_history, verify_journal
+from components.workloads.rails.records import read_decisions
+from flows.commands.decide import show_history, verify_journal
+from flows.commands.status import read_status
+from flows.office import Office
 from tests.contracts.stored_workspace import unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -31,7 +30,7 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def test_the_journal_tells_its_champion_its_looks_and_what_waits(stored: Workspace) -> None:
-    champion = champion_of(Settings(), load_params(stored))
+    champion = Office.open().champion()
     assert champion is not None and champion.version == "1"
     assert champion.model == model_digest(stored.baseline / "model")
     assert [row["kind"] for row in show_history().value["rows"]] == KINDS
@@ -47,7 +46,7 @@ def test_the_decisions_are_read(stored: Workspace) -> None:
 
 
 def test_the_champion_comes_from_the_registry_and_from_the_bento(stored: Workspace, tmp_path: Path) -> None:
-    champion = champion_of(Settings(), load_params(stored))
+    champion = Office.open().champion()
     assert champion is not None
     tracker = Tracker.open(Settings().mlflow_address, home=stored.home)
     shown = champion_alias(tracker, MODEL)
