@@ -3,7 +3,8 @@
     python -m components.synthesis.annotations MANIFEST OUT [--geometry CATALOG [--backgrounds FOLDER]]
 
 writes OUT/images/ID.jpg and OUT/annotations.json. Masks are uncompressed run lengths, column by column, as COCO
-defines them; factors (pose, light, visible fraction, ...) stand in `attributes`. Rows are read and written one
+defines them; factors (pose, light, visible fraction, ...) stand in `attributes`. A row with `objects` has an annotation
+for each of them. Rows are read and written one
 after the other, so that a million images need no more memory than one shard.
 
 With `--geometry`, renders and wraps get depth/ID.png and normals/ID.png as well, named by their image's `depth` and
@@ -22,7 +23,7 @@ import json
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import IO, Any, NoReturn
 
 import cv2
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core import manifest
@@ -74,8 +75,9 @@ def export_coco(folder: Path, out: Path, *, remaker: Remaker | None = None) -> i
         raise SourceError(f"{out} is not empty; name a new folder")
     names = manifest.dataset(folder).schema.names
     known = manifest.read(folder, ["label", "licence"])
-    categories, licences = _numbered(known["label"]), _numbered(known["licence"])
-    told = [name for name in names if name in ("sample_id", "label", "mask", "box") or name.startswith("f_")]
+    labels = {*known["label"].to_pylist(), *(_object_labels(folder) if "objects" in names else ())}
+    categories, licences = _numbered(labels), _numbered({*known["licence"].to_pylist()})
+    told = [name for name in names if name in ("sample_id", "label", "mask", "box", "objects") or name.startswith("f_")]
     shown = ["sample_id", "image", "width_px", "height_px", "licence"]
     shown += [name for name in ("mask", "recipe") if remaker is not None and name in names]
     unit_m = depth_unit_m(remaker.farthest_m) if remaker is not None else 0.0
@@ -87,9 +89,13 @@ def export_coco(folder: Path, out: Path, *, remaker: Remaker | None = None) -> i
             images = (_image(row, number, shard, export) for number, (row, shard) in enumerate(rows, start=1))
             num_images = _write_list(file, "images", images)
             marked = track(_rows(folder, told), "exporting annotations", total=len(known))
-            found = (_annotation(row, number, categories) for number, row in enumerate(marked, start=1))
+            found = (
+                {"image_id": number, **value}
+                for number, row in enumerate(marked, start=1)
+                for value in _annotations(row, categories)
+            )
             file.write(",\n")
-            _write_list(file, "annotations", (value for value in found if value is not None))
+            _write_list(file, "annotations", ({"id": number, **value} for number, value in enumerate(found, start=1)))
             file.write("\n}\n")
     return num_images
 
@@ -119,9 +125,16 @@ def run_lengths(mask: Pixels) -> list[int]:
     return [0, *counts] if flat[:1].any() else counts
 
 
-def _numbered(names: pa.ChunkedArray) -> dict[str, int]:
+def _numbered(names: Collection[str | None]) -> dict[str, int]:
     """Each name with its number, from 1 on, in alphabetical order."""
-    return {name: number for number, name in enumerate(sorted({*names.to_pylist()} - {None}), start=1)}
+    return {name: number for number, name in enumerate(sorted(name for name in names if name is not None), start=1)}
+
+
+def _object_labels(folder: Path) -> set[str]:
+    found: set[str] = set()
+    for batch in manifest.stream(folder, ["objects"], batch_rows=_BATCH_ROWS):
+        found.update(pc.struct_field(pc.list_flatten(batch["objects"]), "label").to_pylist())
+    return found
 
 
 def _write_head(file: IO[str], folder: Path, categories: Mapping[str, int], export: _Export) -> None:
@@ -189,28 +202,34 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _annotation(row: Mapping[str, Any], number: int, categories: Mapping[str, int]) -> dict[str, Any] | None:
-    """What COCO says of the product on an image; None where nothing of it is seen, or no class is known."""
-    if row["label"] is None:
-        return None
-    value: dict[str, Any] = {
-        "id": number,
-        "image_id": number,
-        "category_id": categories[row["label"]],
-        "iscrowd": 0,
-        "attributes": {name[2:]: found for name, found in row.items() if name.startswith("f_") and found is not None},
-    }
-    if row.get("mask") is not None:
-        mask = _decode(row)
-        area = int((mask > 127).sum())
-        segmentation = {"size": list(mask.shape), "counts": run_lengths(mask)}
-        value |= {"area": area, "segmentation": segmentation}
-        if not area:
-            return None
-    if row.get("box") is not None:
-        left, top, right, bottom = row["box"]
-        value |= {"bbox": [left, top, right - left, bottom - top]}
-    return value
+def _annotations(row: Mapping[str, Any], categories: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """What COCO says of each product on an image: of its `objects`, or of the labelled one where they are not told.
+
+    Nothing of what is not seen or has no class. Factors go with the objects of the row's own label.
+    """
+    if row.get("objects") is None:
+        objects = [row]
+    else:
+        objects = [{"sample_id": row["sample_id"], **found} for found in row["objects"]]
+    factors = {name[2:]: found for name, found in row.items() if name.startswith("f_") and found is not None}
+    for found in objects:
+        if found["label"] is None:
+            continue
+        value: dict[str, Any] = {
+            "category_id": categories[found["label"]],
+            "iscrowd": 0,
+            "attributes": factors if found["label"] == row["label"] else {},
+        }
+        if found.get("mask") is not None:
+            mask = _decode(found)
+            area = int((mask > 127).sum())
+            if not area:
+                continue
+            value |= {"area": area, "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)}}
+        if found.get("box") is not None:
+            left, top, right, bottom = found["box"]
+            value |= {"bbox": [left, top, right - left, bottom - top]}
+        yield value
 
 
 def _decode(row: Mapping[str, Any]) -> Pixels:

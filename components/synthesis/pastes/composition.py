@@ -33,6 +33,7 @@ from components.synthesis.pastes.occluders import (
     draw_wall,
     grip,
 )
+from components.synthesis.pastes.owners import Owners
 from components.synthesis.pastes.surroundings import (
     Assets,
     crop_ground,
@@ -55,12 +56,16 @@ _METERED, _METERED_SHARE = 112.0, 0.65  # what a phone aims at, and how far it g
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
-    """A scene before it is photographed: RGB (S, S, 3) and mask (S, S) uint8, its cut-out and background."""
+    """A scene before it is photographed: RGB (S, S, 3) and mask (S, S) uint8, its cut-out and background.
+
+    `owners` tell all products in it apart, where that is asked for.
+    """
 
     rgb: Pixels
     mask: Pixels
     cutout: Cutout
     background: Background
+    owners: Owners | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class _Scene:
     cutout: Cutout
     layout: Layout
     look: Look
+    owners: Owners | None
 
 
 def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, factors: FactorDraw) -> Composition:
@@ -82,12 +88,14 @@ def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, f
     layout = arrange(config, cutout, factors)
     look = _draw_look(config, size_px, factors)
     behind = _draw_behind(config, layout, factors)
-    canvas, number = _cut_ground(assets, behind, label, size_px=size_px, rng=rng)
+    canvas, number, owners = _cut_ground(assets, behind, label, size_px=size_px, rng=rng, owned=config.objects)
     factors.note("background", assets.backgrounds[number].kind)
     strength = factors.uniform("harmonise", 0.0, config.harmonise)
     scales = [variant.scale * size_px for variant in layout.variants]
     fitted = harmonise(cutout, canvas, strength, sides_px=(min(scales), max(scales)))
-    scene = _Scene(assets=assets, config=config, factors=factors, cutout=fitted, layout=layout, look=look)
+    scene = _Scene(
+        assets=assets, config=config, factors=factors, cutout=fitted, layout=layout, look=look, owners=owners
+    )
     _prepare(scene, canvas, behind)
     gripped = _lay_product(scene, canvas)
     covered = _cover(scene, canvas)
@@ -96,7 +104,7 @@ def compose(assets: Assets, config: PastesConfig, label: str, *, size_px: int, f
     factors.note("visible", _visible(scene, canvas, occlusion))
     rgb = _metered(cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB))
     mask = np.asarray(cv2.LUT(cv2.extractChannel(canvas, 3), _SIXTEENTHS))
-    return Composition(rgb=rgb, mask=mask, cutout=cutout, background=assets.backgrounds[number])
+    return Composition(rgb=rgb, mask=mask, cutout=cutout, background=assets.backgrounds[number], owners=owners)
 
 
 def _draw_look(config: PastesConfig, size_px: int, factors: FactorDraw) -> Look:
@@ -134,20 +142,21 @@ def _chance(
 
 
 def _cut_ground(
-    assets: Assets, behind: Behind, label: str, *, size_px: int, rng: np.random.Generator
-) -> tuple[Pixels, int]:
-    """The empty canvas, and the number of its background."""
+    assets: Assets, behind: Behind, label: str, *, size_px: int, rng: np.random.Generator, owned: bool
+) -> tuple[Pixels, int, Owners | None]:
+    """The canvas without the product, the number of its background, and who owns what lies on it."""
     if behind in ("shelves", "heaps"):
-        return cut_backdrop(assets, behind, label, size_px=size_px, rng=rng)
+        return cut_backdrop(assets, behind, label, size_px=size_px, rng=rng, owned=owned)
     number = int(rng.integers(len(assets.grounds)))
-    return crop_ground(assets.grounds[number], size_px, rng), number
+    canvas = crop_ground(assets.grounds[number], size_px, rng)
+    return canvas, number, Owners.of_nothing(size_px) if owned else None
 
 
 def _prepare(scene: _Scene, canvas: Pixels, behind: Behind) -> None:
     """Clutter on the canvas, or less light where copies are to cover it, in place."""
     if behind == "scatter":
         plain = replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(0, 1), shadow=0.5)
-        scatter(canvas, scene.cutout.label, scene.assets, plain)
+        scatter(canvas, scene.cutout.label, scene.assets, plain, owners=scene.owners)
     elif behind == "background" and scene.layout.kind in ("row", "heap"):
         darken(canvas, float(scene.factors.rng.uniform(0.08, 0.45)))
 
@@ -160,9 +169,9 @@ def _lay_product(scene: _Scene, canvas: Pixels) -> float:
     elif scene.layout.kind == "held":
         return _lay_held(scene, canvas)
     else:
-        draw_copies(canvas, scene.cutout, scene.layout, look)
+        draw_copies(canvas, scene.cutout, scene.layout, look, owners=scene.owners)
         for height in scene.layout.shelves:
-            draw_shelf_edge(canvas, round(height * look.size_px), scene.factors.rng)
+            draw_shelf_edge(canvas, round(height * look.size_px), scene.factors.rng, owners=scene.owners)
     return 0.0
 
 
@@ -170,11 +179,11 @@ def _lay_heap(scene: _Scene, canvas: Pixels) -> None:
     """A heap over the whole frame, or up to a crate's wall with another heap beyond."""
     rng, look = scene.factors.rng, scene.look
     if scene.factors.columns["f_behind"] == "background":
-        draw_copies(canvas, scene.cutout, scene.layout, look)
+        draw_copies(canvas, scene.cutout, scene.layout, look, owners=scene.owners)
         return
     line = draw_line(rng)
-    draw_copies(canvas, scene.cutout, scene.layout, look, line=line)
-    lay(canvas, draw_wall(look, rng, line), 0, 0)
+    draw_copies(canvas, scene.cutout, scene.layout, look, line=line, owners=scene.owners)
+    lay(canvas, draw_wall(look, rng, line), 0, 0, owners=scene.owners)
 
 
 def _lay_held(scene: _Scene, canvas: Pixels) -> float:
@@ -183,10 +192,10 @@ def _lay_held(scene: _Scene, canvas: Pixels) -> float:
     x, y = placement.x * size, placement.y * size
     width = placement.scale * size * min(scene.cutout.aspect, 1.0) * placement.squeeze
     behind, front = grip(look, width=width, turn_deg=placement.rotation_deg, centre=(x, y))
-    lay(canvas, behind, 0, 0)
-    draw_copies(canvas, scene.cutout, scene.layout, look)
+    lay(canvas, behind, 0, 0, owners=scene.owners)
+    draw_copies(canvas, scene.cutout, scene.layout, look, owners=scene.owners)
     whole, hidden = amount(canvas), amount_hidden(canvas, front, 0, 0)
-    lay(canvas, front, 0, 0)
+    lay(canvas, front, 0, 0, owners=scene.owners)
     return hidden / whole if whole else 0.0
 
 
@@ -203,7 +212,7 @@ def _cover(scene: _Scene, canvas: Pixels) -> float:
         factors.note("occluder", uncovered)
         return 0.0
     kind = factors.choice("occluder", OCCLUDERS, OCCLUDER_SHARES)
-    sprite, x, y = _occluder(scene, kind, _target(scene, _AMPLE * wanted * whole / (255 * canvas.shape[0] ** 2)))
+    sprite, x, y, label = _occluder(scene, kind, _target(scene, _AMPLE * wanted * whole / (255 * canvas.shape[0] ** 2)))
     best, nearest, reach = (x, y), 0.0, MARGIN * canvas.shape[0]
     for right, down in ((0.0, 0.0), *factors.rng.uniform(-reach, reach, (_TRIES - 1, 2)).tolist()):
         hidden = amount_hidden(canvas, sprite, x + right, y + down) / whole
@@ -212,7 +221,7 @@ def _cover(scene: _Scene, canvas: Pixels) -> float:
         if abs(nearest - wanted) < _NEAR:
             break
     if nearest:
-        lay(canvas, sprite, *best)
+        lay(canvas, sprite, *best, owners=scene.owners, label=label)
     else:
         factors.note("occluder", uncovered)
     return nearest
@@ -225,13 +234,13 @@ def _target(scene: _Scene, area: float) -> Target:
     return Target(x, y, area)
 
 
-def _occluder(scene: _Scene, kind: Occluder, target: Target) -> tuple[Sprite, float, float]:
-    """Something that covers the product, and where it goes."""
+def _occluder(scene: _Scene, kind: Occluder, target: Target) -> tuple[Sprite, float, float, str | None]:
+    """Something that covers the product, where it goes, and its label if it is a product."""
     rng, look = scene.factors.rng, replace(scene.look, edge_px=0, falloff=0.0, shadow_px=(1, 2), shadow=0.4)
     if kind == "product":
         return draw_other(scene.assets, scene.cutout.label, look, target)
     draw = {"hand": draw_hand, "bar": draw_bar, "tag": draw_tag}[kind]
-    return draw(look, rng, target), 0.0, 0.0
+    return draw(look, rng, target), 0.0, 0.0, None
 
 
 def _visible(scene: _Scene, canvas: Pixels, occlusion: float) -> float:

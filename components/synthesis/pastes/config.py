@@ -29,6 +29,7 @@ class PastesConfig(GeneratorConfig):
     edge_probability: Share = Field(0.3, description="how often edges are softened to blend in")
     harmonise: Share = Field(0.6, description="largest strength of fitting light and colour to the background")
     shadow: Range = Field((0.35, 0.9), description="darkness of contact shadows")
+    objects: bool = Field(False, description="a mask, box and label of each product that shows, in the column objects")
     segmenter: str | None = Field(None, description='your own cut-out model, "package.module:function"')
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ import numpy as np
 
 from components.synthesis.pastes.arrangement import Placement
 from components.synthesis.pastes.cutouts import Cutout
+from components.synthesis.pastes.owners import Owners
 from components.synthesis.picture.pictures import Pixels
 
 _LEAST_LIT_PX = 30  # on smaller copies uneven light does not show
@@ -74,13 +75,21 @@ def unlabelled(sprite: Sprite) -> Sprite:
     return sprite
 
 
-def lay(canvas: Pixels, sprite: Sprite, x: float, y: float) -> None:
-    """Lay a sprite on the canvas, in place, with the middle of the copy at (x, y) pixels."""
+def lay(
+    canvas: Pixels, sprite: Sprite, x: float, y: float, *, owners: Owners | None = None, label: str | None = None
+) -> None:
+    """Lay a sprite on the canvas, in place, with the middle of the copy at (x, y) pixels.
+
+    `owners` are told of it, where there are any; `label` is that of the product that it shows.
+    """
     touched = _touched(canvas, sprite, x, y)
     if touched is not None:
-        part, keep, add = touched
+        place, keep, add = touched
+        part = canvas[place]
         cv2.multiply(part, keep, part, 1 / 255)
         cv2.add(part, add, part)
+        if owners is not None:
+            owners.cover(place, keep[..., 3], label)
 
 
 def amount(canvas: Pixels) -> float:
@@ -93,12 +102,13 @@ def amount_hidden(canvas: Pixels, sprite: Sprite, x: float, y: float) -> float:
     touched = _touched(canvas, sprite, x, y)
     if touched is None:
         return 0.0
-    part, keep, _ = touched
+    place, keep, _ = touched
+    part = canvas[place]
     return amount(part) - amount(cv2.multiply(part, keep, scale=1 / 255))
 
 
-def _touched(canvas: Pixels, sprite: Sprite, x: float, y: float) -> tuple[Pixels, Pixels, Pixels] | None:
-    """The part of the canvas that a sprite touches, and the sprite's keep and add there; None where there is none."""
+def _touched(canvas: Pixels, sprite: Sprite, x: float, y: float) -> tuple[tuple[slice, slice], Pixels, Pixels] | None:
+    """Where a sprite touches the canvas, and the sprite's keep and add there; None where it does not."""
     keep, add = sprite.keep, sprite.add
     height, width = keep.shape[:2]
     left, top = round(x) + sprite.left, round(y) + sprite.top
@@ -109,7 +119,7 @@ def _touched(canvas: Pixels, sprite: Sprite, x: float, y: float) -> tuple[Pixels
             return None
         keep, add = keep[y0 - top : y1 - top, x0 - left : x1 - left], add[y0 - top : y1 - top, x0 - left : x1 - left]
         left, top, right, bottom = x0, y0, x1, y1
-    return canvas[top:bottom, left:right], keep, add
+    return (slice(top, bottom), slice(left, right)), keep, add
 
 
 def _level(cutout: Cutout, side_px: float) -> Pixels:

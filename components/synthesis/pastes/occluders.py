@@ -10,6 +10,7 @@ import numpy as np
 
 from components.synthesis.pastes.hands import NUM_HANDS, SIDE_PX, SLOT_PX, Part, hand
 from components.synthesis.pastes.layers import Look, Sprite, as_sprite, unlabelled
+from components.synthesis.pastes.owners import Owners
 from components.synthesis.picture.pictures import Pixels
 
 Occluder = Literal["product", "hand", "bar", "tag"]
@@ -90,13 +91,15 @@ def draw_tag(look: Look, rng: np.random.Generator, target: Target) -> Sprite:
     return unlabelled(as_sprite(layer, look, reach, corner=(round(x) - half, round(y) - half)))
 
 
-def draw_shelf_edge(canvas: Pixels, top: int, rng: np.random.Generator) -> None:
+def draw_shelf_edge(canvas: Pixels, top: int, rng: np.random.Generator, *, owners: Owners | None = None) -> None:
     """The front edge of a shelf from row `top` downwards, with price tags, on the canvas in place."""
     size = canvas.shape[0]
     high = max(2, round(size * float(rng.uniform(0.03, 0.07))))
     first, last = max(0, top), min(size, top + high)
     if first >= last:
         return
+    if owners is not None:
+        owners.numbers[first:last] = 0
     canvas[first:last] = (*(min(255, int(0.9 * value)) for value in _plastic(rng)), 0)
     canvas[first : first + 1, :, :3] = np.uint8(235) if rng.random() < 0.5 else np.uint8(30)
     for left in rng.integers(0, size, int(rng.integers(0, 4))).tolist():

@@ -17,7 +17,7 @@ from components.synthesis.pastes.surroundings import Assets
 from components.synthesis.picture.aims import Aim, aimed_draw, aimed_label, check_factors, choose_aim
 from components.synthesis.picture.camera import CameraConfig, draw_shot, take_picture
 from components.synthesis.picture.encoding import encode_jpeg
-from components.synthesis.runs.rows import Stamp, image_columns, joined_licences, row_rng
+from components.synthesis.runs.rows import Stamp, image_columns, joined_licences, objects_column, row_rng
 from components.synthesis.runs.work import Row
 
 
@@ -66,13 +66,18 @@ class PastingJob:
 
     def _described(self, scene: Composition, encoded: bytes) -> Row:
         cutout, background = scene.cutout, scene.background
-        return image_columns(encoded, scene.mask) | {
-            "label": cutout.label,
-            "source": "paste",
-            "group": cutout.group,
-            "parents": [cutout.sample_id, background.sample_id],
-            "licence": joined_licences(cutout.licence, background.licence),
-        }
+        objects = {} if scene.owners is None else {"objects": objects_column(scene.owners.objects())}
+        return (
+            image_columns(encoded, scene.mask)
+            | objects
+            | {
+                "label": cutout.label,
+                "source": "paste",
+                "group": cutout.group,
+                "parents": [cutout.sample_id, background.sample_id],
+                "licence": joined_licences(cutout.licence, background.licence),
+            }
+        )
 
 
 def words_drawn(config: PastesConfig) -> dict[str, frozenset[str]]:

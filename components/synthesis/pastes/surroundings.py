@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from components.synthesis.pastes.arrangement import Layout, Placement
 from components.synthesis.pastes.cutouts import Cutout
 from components.synthesis.pastes.layers import Look, Sprite, cut_sprite, lay, unlabelled
 from components.synthesis.pastes.occluders import Line, Target
+from components.synthesis.pastes.owners import Owners
 from components.synthesis.picture.pictures import Pixels
 
 _NOTHING = Sprite(keep=np.full((1, 1, 4), 255, np.uint8), add=np.zeros((1, 1, 4), np.uint8), left=0, top=0)
@@ -63,41 +64,70 @@ def gather(cutouts: Mapping[str, list[Cutout]], backgrounds: Sequence[Background
     return Assets(cutouts=ordered, backgrounds=named, grounds=grounds, seed=seed)
 
 
-def crop_ground(ground: Pixels, size_px: int, rng: np.random.Generator) -> Pixels:
-    """A square of a ground (H, W, 4), mirrored half of the time, scaled to the frame, however small it is."""
+class Crop(NamedTuple):
+    """A square of a ground, and whether it is mirrored."""
+
+    top: int
+    left: int
+    side: int
+    mirrored: bool
+
+    def of(self, plane: Pixels, size_px: int, interpolation: int = cv2.INTER_LINEAR) -> Pixels:
+        """The square (S, S, ...) of a ground or of what is kept beside it."""
+        square = plane[self.top : self.top + self.side, self.left : self.left + self.side]
+        part = cv2.resize(square, (size_px, size_px), interpolation=interpolation)
+        return np.asarray(cv2.flip(part, 1) if self.mirrored else part)
+
+
+def draw_crop(ground: Pixels, rng: np.random.Generator) -> Crop:
+    """A square of a ground (H, W, ...), mirrored half of the time."""
     height, width = ground.shape[:2]
     side = max(1, int(min(height, width) * float(rng.uniform(0.6, 1.0))))
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-    part = cv2.resize(ground[top : top + side, left : left + side], (size_px, size_px), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.flip(part, 1) if rng.random() < 0.5 else part)
+    return Crop(top, left, side, mirrored=bool(rng.random() < 0.5))
 
 
-def draw_copies(canvas: Pixels, cutout: Cutout, layout: Layout, look: Look, *, line: Line | None = None) -> None:
+def crop_ground(ground: Pixels, size_px: int, rng: np.random.Generator) -> Pixels:
+    """A square of a ground (H, W, 4), mirrored half of the time, scaled to the frame, however small it is."""
+    return draw_crop(ground, rng).of(ground, size_px)
+
+
+def draw_copies(
+    canvas: Pixels,
+    cutout: Cutout,
+    layout: Layout,
+    look: Look,
+    *,
+    line: Line | None = None,
+    owners: Owners | None = None,
+) -> None:
     """Lay the copies of a layout that are not beyond the line, in place, as the product."""
     size, sprites = look.size_px, [cut_sprite(cutout, variant, look) for variant in layout.variants]
     for x, y, variant in layout.spots:
         sprite = sprites[variant]
         if sprite is not None and (line is None or x * line[0] + y * line[1] <= line[2]):
-            lay(canvas, sprite, x * size, y * size)
+            lay(canvas, sprite, x * size, y * size, owners=owners, label=cutout.label)
 
 
-def scatter(canvas: Pixels, label: str, assets: Assets, look: Look) -> None:
+def scatter(canvas: Pixels, label: str, assets: Assets, look: Look, *, owners: Owners | None = None) -> None:
     """Lay a few other products anywhere, in place."""
     assert look.rng is not None, "other products are drawn at random"
     number = int(look.rng.integers(2, 6))
     for x, y, area in look.rng.uniform([0, 0, 0.03], [1, 1, 0.25], (number, 3)).tolist():
-        lay(canvas, *draw_other(assets, label, look, Target(x, y, area)))
+        sprite, left, top, other = draw_other(assets, label, look, Target(x, y, area))
+        lay(canvas, sprite, left, top, owners=owners, label=other)
 
 
-def draw_other(assets: Assets, label: str, look: Look, target: Target) -> tuple[Sprite, float, float]:
-    """Another product that covers a target: its sprite and place in pixels."""
+def draw_other(assets: Assets, label: str, look: Look, target: Target) -> tuple[Sprite, float, float, str]:
+    """Another product that covers a target: its sprite, its place in pixels, and its label."""
     rng = look.rng
     assert rng is not None, "other products are drawn at random"
     turn, mirrored = float(rng.normal(0, 20)), bool(rng.random() < 0.5)
     cutout = assets.other(label, rng)
     scale = min(1.0, max(0.1, math.sqrt(target.area * max(cutout.aspect, 1 / cutout.aspect)) * 1.15))
     sprite = cut_sprite(cutout, Placement(scale=scale, rotation_deg=turn, mirrored=mirrored), look)
-    return unlabelled(sprite) if sprite is not None else _NOTHING, *target.near(rng, look.size_px)
+    shown = unlabelled(sprite) if sprite is not None else _NOTHING
+    return shown, *target.near(rng, look.size_px), cutout.label
 
 
 def draw_line(rng: np.random.Generator) -> Line:

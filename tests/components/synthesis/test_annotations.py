@@ -27,6 +27,7 @@ from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
 from components.synthesis.picture.pictures import bounding_box, encode_jpeg, encode_png
 from components.workloads.products.workload import PHOTOS
+from components.synthesis.runs.rows import objects_column
 
 
 def row(number: int, label: str | None, mask: np.ndarray | None, **more: object) -> dict:
@@ -70,6 +71,23 @@ def test_cocos_own_reader_finds_the_masks_boxes_and_pose(folder: Path, tmp_path:
     pixels = cv2.imread(str(tmp_path / "out" / image["file_name"]))
     assert pixels.shape == (image["height"], image["width"], 3)
     assert read.dataset["licenses"][image["license"] - 1]["name"] == "CC0"
+
+
+def test_every_object_of_an_image_has_an_annotation(folder: Path, tmp_path: Path) -> None:
+    masks = np.zeros((2, 12, 20), np.uint8)
+    masks[0, 2:9, 4:11], masks[1, 1:4, 12:19] = 255, 255
+    objects = objects_column(zip(("pear", "apple"), masks, strict=True))
+    rows = [row(3, "pear", masks[0], f_visible=0.5, objects=objects), row(4, "plum", masks[1], objects=[])]
+    write_shard(folder / "c-00000.parquet", rows)
+    assert export_coco(folder, tmp_path / "out") == 5
+    told = read_json(tmp_path / "out" / "annotations.json")
+    assert [category["name"] for category in told["categories"]] == ["apple", "pear", "plum"]
+    assert [value["id"] for value in told["annotations"]] == [1, 2, 3, 4]
+    own, other = (value for value in told["annotations"] if value["image_id"] == 4)
+    assert (own["category_id"], own["bbox"], own["area"]) == (2, [4, 2, 7, 7], 49)
+    assert (other["category_id"], other["bbox"], other["area"]) == (1, [12, 1, 7, 3], 21)
+    assert own["attributes"] == {"visible": 0.5} and other["attributes"] == {}, "factors are the row's own product's"
+    assert not [value for value in told["annotations"] if value["image_id"] == 5], "nothing shows on it"
 
 
 def test_the_export_comes_in_again_as_a_source(folder: Path, tmp_path: Path) -> None:

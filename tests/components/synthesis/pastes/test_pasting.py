@@ -125,3 +125,22 @@ def test_words_that_a_configuration_never_draws_cannot_be_aimed_at():
 def test_an_aim_at_a_factor_that_is_not_drawn_is_an_error():
     with pytest.raises(ConfigError, match="nonsense"):
         job(aims=(Aim(share=1.0, ranges={"nonsense": (0, 1)}),)).rows(0)
+
+
+def test_objects_tell_every_product_apart_and_leave_all_else_as_it_was():
+    plain, told = job(), job(pastes=PastesConfig(objects=True))
+    piles = shared = 0
+    for row, bare in zip((told.row(0, n) for n in range(40)), (plain.row(0, n) for n in range(40)), strict=True):
+        objects = row.pop("objects")
+        assert row == bare, "image, mask, box and factors do not depend on it"
+        masks = [cv2.imdecode(np.frombuffer(one["mask"], np.uint8), cv2.IMREAD_GRAYSCALE) > 127 for one in objects]
+        assert [one["box"] for one in objects] == [bounding_box(mask * np.uint8(255)) for mask in masks]
+        assert np.sum(masks, axis=0).max() <= 1, "a pixel shows one thing"
+        own = np.any([mask for one, mask in zip(objects, masks, strict=True) if one["label"] == row["label"]], axis=0)
+        whole = cv2.imdecode(np.frombuffer(row["mask"], np.uint8), cv2.IMREAD_GRAYSCALE) > 127
+        assert (own != whole).mean() < 0.03, "together the copies of the product are its mask"
+        copies = [one for one in objects if one["label"] == row["label"]]
+        assert len(copies) == 1 or row["f_pile_size"] > 1
+        piles += len(copies) > 1
+        shared += len({one["label"] for one in objects}) > 1
+    assert piles > 5 and shared > 5, "heaps and rows have an object a copy, and other products keep their labels"

@@ -35,6 +35,16 @@ def test_a_picture_that_cannot_be_read_is_crossed_out(tmp_path):
         assert sheet.getpixel((130, 10))[0] > sheet.getpixel((130, 10))[1] + 100
 
 
+def test_boxes_are_drawn_around_objects(tmp_path):
+    objects = [{"mask": None, "box": [2, 4, 8, 16], "label": "pear"}]
+    rows = [row("pear", (9, 9, 9)) | {"objects": objects}, row("plum", (9, 9, 9))]
+    write_shard(tmp_path / "m" / "shard-00000.parquet", rows)
+    with Image.open(draw_contact_sheet(tmp_path / "m", tmp_path / "sheet.png", cell_px=20)) as sheet:
+        corner, inside = sheet.getpixel((120 + 5 + 2, 4)), sheet.getpixel((120 + 5 + 4, 8))
+        assert corner != inside == (9, 9, 9) and sheet.getpixel((120 + 5 + 7, 15)) == corner
+        assert sheet.getpixel((120 + 5 + 2, 23 + 4)) == (9, 9, 9)
+
+
 def test_no_rows_are_an_error(tmp_path):
     with pytest.raises(DataError, match="no rows to draw"):
         draw_contact_sheet([], tmp_path / "sheet.png")
