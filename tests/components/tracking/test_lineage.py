@@ -46,7 +46,9 @@ def test_each_recipe_is_told_once_with_all_its_runs(tracker: Tracker, tmp_path: 
         tracker.log(failed, tags={STAGE: "synthesis", RECIPE_DIGEST: "r3"})
         raise RuntimeError
     found = {each.recipe: each for each in synthetic_sets(tracker)}
-    assert {recipe: set(each.runs) for recipe, each in found.items()} == {name: set(runs) for name, runs in made.items()}
+    assert {recipe: set(each.runs) for recipe, each in found.items()} == {
+        name: set(runs) for name, runs in made.items()
+    }
     assert found["r1"].assets == ({"digest": "of r1"},)
 
 
