@@ -40,7 +40,7 @@ STEADY = {
 class Settings(BaseSettings):
     """Where Detent keeps its state and which services it uses instead of the embedded ones."""
 
-    model_config = SettingsConfigDict(env_prefix="DETENT_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DETENT_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(Path(".detent"), description="folder of all state: databases, reports, models, caches")
     workspace: Path = Field(Path(), description="folder of params.yaml, dvc.yaml and data/")
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     journal_url: str | None = Field(None, description="SQLAlchemy address of the journal; default: SQLite below home")
     actor: str = Field(default_factory=getpass.getuser, description="who acts; recorded in the journal")
     engine: str = Field("local", description="what makes shards: local, dask, dask:tcp://HOST:8786, ray, ray:ADDRESS")
+    signing_key: Path | None = Field(None, description="PEM file of the actor's private key; default: rows unsigned")
+    notify_urls: str = Field("", description="addresses for apprise, separated by spaces; default: the log alone")
 
     @property
     def mlflow_address(self) -> str:

@@ -7,8 +7,6 @@ A name from the environment is a claim, not a proof: signatures (signatures.py) 
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +15,7 @@ from pydantic import Field
 
 from components.core.errors import ConfigError, RefusedError
 from components.core.params import Section
+from components.core.settings import Settings
 from components.promotion.policy import POLICY_ACTOR
 
 Role = Literal["engineer", "release manager", "auditor"]
@@ -70,7 +69,7 @@ class Actor:
 
 def name_from_environment() -> str:
     """DETENT_ACTOR, or the name of the operating system's user."""
-    return os.environ.get("DETENT_ACTOR") or getpass.getuser()
+    return Settings().actor
 
 
 def current_actor(people: People, *, identify: Identify = name_from_environment) -> Actor:

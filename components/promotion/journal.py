@@ -7,7 +7,6 @@ one refuses to write, so nobody builds on a forged history. The champion is what
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from components.core.errors import ConflictError, IntegrityError
+from components.core.settings import Settings
 from components.promotion.anchors import Anchor, Anchored, FileAnchor, Head
 from components.promotion.rows import (
     CLOSING_KINDS,
@@ -72,8 +72,9 @@ class Journal:
         ConfigError for an address of another kind, UnavailableError when the server does not answer,
         StorageError when the place cannot be written.
         """
-        home = (home or Path(os.environ.get("DETENT_HOME", ".detent"))).absolute()
-        url = url or os.environ.get("DETENT_JOURNAL_URL") or f"sqlite:///{home / 'journal.db'}"
+        settings = Settings()
+        home = (home or settings.home).absolute()
+        url = url or settings.journal_url or f"sqlite:///{home / 'journal.db'}"
         return cls(open_engine(url), anchor=anchor or FileAnchor(home / ANCHOR_FILE), home=home)
 
     def close(self) -> None:

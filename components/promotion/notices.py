@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from components.core.errors import ConfigError, UnavailableError
+from components.core.settings import Settings
 from components.promotion.rows import Row
 
 _LOG = logging.getLogger("detent.promotion")
@@ -62,7 +62,7 @@ def apprise_notifier(urls: Sequence[str]) -> Notify:
 
 def notifier_from_environment() -> Notify:
     """Send to the addresses in DETENT_NOTIFY_URLS, separated by spaces; to the log alone when it is not set."""
-    urls = os.environ.get("DETENT_NOTIFY_URLS", "").split()
+    urls = Settings().notify_urls.split()
     return apprise_notifier(urls) if urls else log_notice
 
 

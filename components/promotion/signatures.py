@@ -6,7 +6,6 @@ outside the database (DETENT_SIGNING_KEY), public keys in params.yaml under peop
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from components.core.errors import ConfigError, StateError
 from components.core.files import atomic_path
+from components.core.settings import Settings
 
 
 class KeySigner:
@@ -63,8 +63,8 @@ def load_signer(path: Path, name: str) -> KeySigner:
 
 def signer_from_environment(name: str) -> KeySigner | None:
     """The signer whose key DETENT_SIGNING_KEY names, None when it is not set."""
-    path = os.environ.get("DETENT_SIGNING_KEY")
-    return load_signer(Path(path), name) if path else None
+    path = Settings().signing_key
+    return load_signer(path, name) if path is not None else None
 
 
 def is_signed(digest: str, signature: str, public_key: str) -> bool:

@@ -15,7 +15,7 @@ def test_the_environment_names_the_actor_and_the_config_the_roles(monkeypatch: p
     monkeypatch.setenv("DETENT_ACTOR", "rita")
     assert current_actor(PEOPLE) == Actor(name="rita", roles=("release manager",))
     monkeypatch.delenv("DETENT_ACTOR")
-    monkeypatch.setattr("getpass.getuser", lambda: "someone")
+    monkeypatch.setenv("LOGNAME", "someone")
     assert current_actor(PEOPLE) == Actor(name="someone", roles=("engineer",))
 
 

@@ -158,7 +158,7 @@ import os, signal, sys
 from pathlib import Path
 from components.promotion.journal import Journal
 from components.promotion.looks import JournalStore
-from components.selection import ledger
+from components.selection.ledger import ledger
 from components.selection.gate.policy import SpendingPolicy
 url, home, step = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 journal = Journal.open(url, home=home)
