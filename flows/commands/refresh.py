@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import ConfigError, StateError
-from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.validation.members import members_of
 from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
-from components.validation.stage import Sources, look
-from components.workloads.rails.params import Params
+from components.validation.stage import EACH_PHOTO, look
+from components.workloads.rails.stages.validation import manifests_of
 from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.office import Office
@@ -56,7 +55,7 @@ def refresh_split(
         if not memory.photos:
             raise StateError("no photo has been placed yet, so there is no split to retire: `detent run` first")
         with _looked_at(office, photos) as folder:
-            retirement = _plan(workspace, params, folder, memory=memory, to=to)
+            retirement = _plan(office, folder, memory=memory, to=to)
         _refuse_too_few(retirement, needed if needed is not None else fresh_split_size(params))
         if photos is not None:
             take_in(office, {"photos": photos})
@@ -78,9 +77,12 @@ def _looked_at(office: Office, photos: str | None) -> Iterator[Path]:
         yield Path(folder) / "photos"
 
 
-def _plan(workspace: Workspace, params: Params, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
-    catalog, backgrounds = workspace.source("catalog"), workspace.source("backgrounds")
-    findings = look(Sources(catalog=catalog, photos=photos, backgrounds=backgrounds), params.validation, memory)
+def _plan(office: Office, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
+    workload, params = office.workload, office.params
+    rules = workload.rules() if workload.rules is not None else EACH_PHOTO
+    findings = look(
+        {**manifests_of(workload, office.workspace), "photo": photos}, params.validation, memory, rules=rules
+    )
     labelled = {fact.sample_id for fact in findings.usable() if fact.label is not None}
     members = members_of(findings, split_seed=params.validation.split_seed).photos.values()
     present = [photo for photo in members if photo.sample_id in labelled]

@@ -26,8 +26,8 @@ from components.synthesis.annotations import (
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
 from components.synthesis.picture.pictures import bounding_box, encode_jpeg, encode_png
-from components.workloads.products.workload import PHOTOS
 from components.synthesis.runs.rows import objects_column
+from components.workloads.products.workload import PHOTOS
 
 
 def row(number: int, label: str | None, mask: np.ndarray | None, **more: object) -> dict:
