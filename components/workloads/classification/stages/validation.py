@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.digests import digest_tree
 from components.core.stages import StageReport, write_report
 from components.core.workloads import StageInput
-from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import champion_folder
+
+if TYPE_CHECKING:
+    from components.validation.config import ValidationConfig
 
 
 def validation(given: StageInput) -> StageReport:
@@ -18,17 +21,18 @@ def validation(given: StageInput) -> StageReport:
     from components.validation.stage import Sources, validate
     from components.workloads.classification.questions import ask_classes
 
-    workspace, params = given.workspace, _params(given)
+    workspace = given.workspace
+    config: ValidationConfig = given.params.validation
     sources = Sources(
         catalog=workspace.source("catalog"),
         photos=workspace.source("photos"),
         backgrounds=workspace.source("backgrounds"),
         placement=workspace.placement,
-        champion=champion_folder(workspace) if params.validation.scenes.features == "champion" else None,
+        champion=champion_folder(workspace) if config.scenes.features == "champion" else None,
     )
     out = workspace.stage("validation")
     page = workspace.reports / "validation.html"
-    summary = validate(sources, params.validation, out=out, report=page)
+    summary = validate(sources, config, out=out, report=page)
     splits = (*DEALT, RESERVE)
     asked = ask_classes({split: workspace.samples(split).images for split in splits})
     for split in splits:
@@ -47,8 +51,3 @@ def validation(given: StageInput) -> StageReport:
 def _told(out: Path, report: StageReport) -> StageReport:
     write_report(out, report)
     return report
-
-
-def _params(given: StageInput) -> ClassificationParams:
-    assert isinstance(given.params, ClassificationParams)
-    return given.params
