@@ -14,9 +14,10 @@ from components.selection.gate import words
 from components.validation.members import members_of
 from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
-from components.validation.stage import Sources, look
+from components.validation.stage import EACH_PHOTO, look
 from components.workloads.rails.params import Params
-from components.workloads.registry import load_params
+from components.workloads.rails.stages.validation import manifests_of
+from components.workloads.registry import find_workload, load_params
 from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.commands.run import SOURCE_KINDS, prepare, take_in, workspace_lock
@@ -81,8 +82,9 @@ def _looked_at(workspace: Workspace, photos: str | None) -> Iterator[Path]:
 
 
 def _plan(workspace: Workspace, params: Params, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
-    catalog, backgrounds = workspace.source("catalog"), workspace.source("backgrounds")
-    findings = look(Sources(catalog=catalog, photos=photos, backgrounds=backgrounds), params.validation, memory)
+    workload = find_workload(params.workload)
+    rules = workload.rules() if workload.rules is not None else EACH_PHOTO
+    findings = look({**manifests_of(workload, workspace), "photo": photos}, params.validation, memory, rules=rules)
     labelled = {fact.sample_id for fact in findings.usable() if fact.label is not None}
     members = members_of(findings, split_seed=params.validation.split_seed).photos.values()
     present = [photo for photo in members if photo.sample_id in labelled]

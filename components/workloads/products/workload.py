@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from components.core.workloads import Service, Source, Step, Workload
 from components.core.workspace import Workspace
@@ -12,9 +13,12 @@ from components.workloads.classification.params import ClassificationParams
 from components.workloads.classification.recording import compare, record
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
-from components.workloads.classification.stages.validation import validation
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
+from components.workloads.rails.stages.validation import validation_step
+
+if TYPE_CHECKING:
+    from components.validation.rules import Rules
 
 
 def check_sources(workspace: Workspace) -> Sequence[str]:
@@ -26,6 +30,13 @@ def check_sources(workspace: Workspace) -> Sequence[str]:
         return ()
     without = check_classes(workspace.source("catalog"), workspace.source("photos"))
     return (f"no photos of {', '.join(without)}: learned from synthetic images alone",) if without else ()
+
+
+def rules() -> Rules:
+    """Photos dealt so that each class comes into every split, and asked for their class."""
+    from components.workloads.classification import checks
+
+    return checks.rules()
 
 
 WORKLOAD = Workload(
@@ -43,9 +54,7 @@ WORKLOAD = Workload(
         Source(name="backgrounds", summary="any photos without the products", rows="background", labelled=False),
     ),
     stages={
-        "validation": Step(
-            run=validation, sections=("validation",), reads=("catalog", "photos", "backgrounds", "placement")
-        ),
+        "validation": validation_step("catalog", "photos", "backgrounds"),
         "synthesis": Step(
             run=synthesis, sections=("seed", "synthesis"), reads=("validation/catalog", "validation/backgrounds")
         ),
@@ -74,6 +83,7 @@ WORKLOAD = Workload(
     ),
     record=record,
     compare=compare,
+    rules=rules,
     check_sources=check_sources,
     take_in=take_in_incumbent,
 )
