@@ -57,7 +57,7 @@ class Contest:
     """Who is held against whom, on which questions, and what is known beside the verdicts.
 
     `own` has the champions of targets that run another than the main one, `record` what training's family was searched
-    for (`finalists.read_record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
+    for (`search.record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
     `Evidence`; `digests` has those of data set and code.
     """
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from components.core.manifest import SOURCES, Source
+from components.core.manifest import Source
 from components.validation.config import ValidationConfig
 from components.validation.facts import Facts
 
 Kind = Literal["unreadable", "truncated", "too small", "huge", "blank", "copy", "two labels"]
-_PRECEDENCE = SOURCES
+_PRECEDENCE = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from components.models.prediction import normalise
 from components.packaging.projection import champion_bento
 from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import Champion, ChampionKey
-from components.selection.finalists import write_record
+from components.selection.search.record import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions, read_target_winners

@@ -13,8 +13,8 @@ from components.core.stages import StageReport
 from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.selection.finalists import num_searched, read_record
 from components.selection.review.marks import read_marks
+from components.selection.search.record import num_searched, read_record
 from components.selection.stage import RESEED, Contest, Judge, Model, decide_pair, decide_release
 from components.workloads.rails.looks import open_ledger, read_membership
 from components.workloads.rails.params import Params

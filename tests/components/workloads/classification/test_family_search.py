@@ -33,7 +33,7 @@ from components.models.networks.growth import Grown
 from components.models.networks.registry import build_network
 from components.models.networks.slicing import check_contained
 from components.models.prediction import predict_logits
-from components.selection.finalists import read_record
+from components.selection.search.record import read_record
 from components.training import fitting
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels
