@@ -69,9 +69,9 @@ def test_no_workload_leans_on_another_kits_aside() -> None:
 
 PLANTED = {
     "components.core.light": "import json\nfrom pyarrow import parquet\ndef late() -> None:\n    import torch\n",
-    "components.core.heavy": "try:\n    import torch.nn\nexcept ImportError:\n    pass\nif TYPE_CHECKING:\n    import dvc\n",
+    "components.core.heavy": "try:\n    import torch.nn\nfinally:\n    pass\nif TYPE_CHECKING:\n    import dvc\n",
     "components.workloads.registry": "from components.workloads.shop.workload import WORKLOAD\n",
-    "components.workloads.kit.judge": "def late() -> None:\n    from components.workloads.shop.workload import WORKLOAD\n",
+    "components.workloads.kit.judge": "def late() -> None:\n    from components.workloads.shop import workload\n",
     "components.workloads.shop.workload": "from components.workloads.kit import judge\n",
     "components.workloads.bank.workload": "from components.workloads.shop import workload\n",
 }
