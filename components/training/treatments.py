@@ -1,8 +1,7 @@
 """Puts a recipe's switches together: one loss of cross-entropy, distillation and a flip constraint.
 
 The new part of a grown or merged network learns for itself: only its own logits enter. Adding both logits while it
-learns was tried first: at equal flips it gained less. How much of what it learned is let through is decided afterwards
-(`switching.py`).
+learns gains less at equal flips. How much of what it learned is let through is decided afterwards (`switching.py`).
 """
 
 from __future__ import annotations
