@@ -1,9 +1,10 @@
-"""Sets up the desk at which promotion works: the journal and the three mirrors of its champion."""
+"""Sets up the desk at which promotion works: the journal and the two mirrors of its champion."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from components.core.champions import Champion, ChampionKey, Pointer
 from components.core.errors import IntegrityError, StateError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -15,8 +16,7 @@ from components.promotion.anchors import ExtraAnchor, Head
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
-from components.promotion.projections import DeploymentPointer, Pointer
-from components.promotion.rows import Champion, ChampionKey, Digests
+from components.promotion.rows import Digests
 from components.promotion.signatures import signer_from_environment
 from components.selection.gate.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
@@ -76,7 +76,7 @@ def paper_desk(journal: Journal) -> Desk:
 
 def full_desk(journal: Journal, tracker: Tracker) -> Desk:
     """The journal with all its projections, its head anchored in MLflow too."""
-    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml", Pointer), DeploymentPointer(journal.home))
+    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml"))
     return replace(paper_desk(journal), projections=projections, extra_anchors=(mlflow_anchor(tracker),))
 
 

@@ -12,5 +12,5 @@ def serve_champion(*, port: int, host: str, tag: str | None, target: str = "") -
     """Serve the champion's Bento, a target's if one is named, or the Bento with this tag, in the foreground."""
     office = Office.open()
     bentos = office.workspace.bentos
-    path = find_bento(bentos, tag) if tag is not None else champion_bento(bentos, *office.key(target))
+    path = find_bento(bentos, tag) if tag is not None else champion_bento(bentos, office.key(target))
     serve(path, port=port, host=host, endpoint=office.workload.service.endpoint)

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
 from components.core.workloads import Parity, StageInput
@@ -26,9 +27,7 @@ from components.models.artefacts import ModelSpec, save_model
 from components.models.identity import model_digest
 from components.models.networks.registry import build_network
 from components.models.prediction import normalise
-from components.packaging.projection import champion_bento
-from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import Champion, ChampionKey
+from components.packaging.projection import BentoTag, champion_bento
 from components.selection.search.record import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.products.workload import WORKLOAD
@@ -160,10 +159,10 @@ def test_every_mirror_shows_the_phones_champion_beside_the_main_one(release: Rel
     workspace, _ = release
     phone = champion("phone")
     assert phone is not None and phone.bento is not None
-    shown = DeploymentPointer(workspace.home).read(PHONE)
+    shown = BentoTag(workspace.bentos).read(PHONE)
     assert shown is not None and (shown.model, shown.sequence) == (phone.model, phone.sequence)
-    assert (workspace.home / "deployments" / "products--drawn--phone.json").is_file()
-    assert champion_bento(workspace.bentos, *PHONE).name == phone.bento.removeprefix("detent:")
+    assert (workspace.bentos / "champions" / "products--drawn--phone.json").is_file()
+    assert champion_bento(workspace.bentos, PHONE).name == phone.bento.removeprefix("detent:")
     alias = champion_alias(Office.open().tracker, "products-drawn", "phone")
     assert alias == (phone.model, phone.sequence)
     assert read_status().value["targets"]["phone"]["champion"] == phone.model
@@ -251,8 +250,8 @@ def test_reconcile_and_verify_know_the_targets(release: Release, monkeypatch: py
     workspace, _ = release
     for name in ("end_flow_ghosts", "end_server_ghosts"):
         monkeypatch.setattr(ghosts, name, list)
-    DeploymentPointer(workspace.home).path(PHONE).unlink()
+    (workspace.bentos / "champions" / "products--drawn--phone.json").unlink()
     answer = reconcile_stores()
-    assert answer.value["agrees"] and DeploymentPointer(workspace.home).read(PHONE) is not None
-    assert any(line.startswith("deployment of products / drawn for phone: written") for line in answer.lines)
+    assert answer.value["agrees"] and BentoTag(workspace.bentos).read(PHONE) is not None
+    assert any(line.startswith("bento of products / drawn for phone: written") for line in answer.lines)
     assert verify_journal().value["ok"]
