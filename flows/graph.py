@@ -22,7 +22,10 @@ class Graph:
 
     def __init__(self, root: Path) -> None:
         if not (root / "dvc.yaml").is_file():
-            raise ConfigError(f"{root} is no Detent workspace: dvc.yaml is missing; `detent init` makes one, --workspace names one")
+            raise ConfigError(
+                f"{root} is no Detent workspace: dvc.yaml is missing; name one with --workspace, or make one with "
+                "`detent init`"
+            )
         self._root = root
 
     def changes(self, stages: tuple[Stage, ...] = STAGES) -> dict[Stage, list[str]]:
