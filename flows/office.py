@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConfigError, DetentError, StateError
 from components.core.settings import Settings, prepare_environment
 from components.core.workloads import StageInput, Workload
@@ -20,7 +21,6 @@ from components.core.workspace import STAGES, Stage, Workspace
 from components.promotion.actors import Actor, current_actor
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
-from components.promotion.rows import Champion, ChampionKey
 from components.workloads.rails.params import Params
 from components.workloads.rails.records import code_digest
 from components.workloads.registry import find_workload, load_params

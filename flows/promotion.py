@@ -22,7 +22,7 @@ from components.workloads.rails.records import Winner, read_target_winners, read
 from flows.ghosts import record_process
 from flows.mirrors import bento_tag
 from flows.office import Office
-from flows.recordings import record_predictions
+from flows.recordings import keep_winners_recording
 from flows.winners import Proposed, digests_now
 
 
@@ -83,11 +83,10 @@ def propose_winner(office: Office, winner: Winner) -> Outcome:
     retry_condition_fn=lambda _task, _run, state: isinstance(state.result(raise_on_failure=False), UnavailableError),
 )
 def move_champion(office: Office, number: int, chosen: Proposed) -> Promotion:
-    """Keep the winner's predictions, move the champion, bring every mirror in line."""
-    digests, workspace = chosen.digests, office.workspace
+    """Keep what the winner was held to, move the champion, bring every mirror in line."""
+    digests = chosen.digests
     if digests.bento is not None:
-        num = office.params.packaging.parity_samples
-        record_predictions(workspace, chosen.winner.model(workspace), digests.bento, num_samples=num)
+        keep_winners_recording(office.workspace, digests.bento, target=chosen.winner.target)
     made = promote(office.desk, number, actor=office.actor, current=digests)
     create_table_artifact([asdict(item) for item in made.projected], key="promotion", description="Mirrors")
     return made

@@ -25,6 +25,7 @@ READABLE_VERSIONS = (1, 2)
 Outcome = Literal["PROMOTE", "HOLD", "REJECT"]
 CheckResult = Literal["holds", "broken", "undecided", "too small", "unlabelled", "missing"]
 Mode = Literal["sealed", "open"]
+WINNER, TARGETS = "winner.json", "targets.json"  # what a selection names beside its Decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class SampleSet:
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All questions in the order of their table; of a manifest without one, a question for each of its rows."""
         if not self.path.is_file():
-            found = _one_an_image(self.images)
+            found = one_an_image(self.images)
             return found.select(list(columns)) if columns is not None else found
         return pq.read_table(self.path, columns=list(columns) if columns is not None else None)
 
@@ -111,7 +111,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def _one_an_image(folder: Path) -> pa.Table:
+def one_an_image(folder: Path) -> pa.Table:
+    """A question for each row of a manifest, with its label as the truth and its factors, in its order."""
     schema = manifest.dataset(folder).schema
     factors = [name for name in schema.names if name.startswith("f_")]
     table = manifest.read(folder, ["sample_id", "label", "split", "group", "parents", *factors])

@@ -122,9 +122,10 @@ def show_plainly(sample: Mapping[str, Any], images: Sequence[bytes]) -> Shown:
 class Service:
     """What a Bento answers with.
 
-    `application` is "module:function"; the function takes the artefact's folder and the model's identity and returns
-    an ASGI application. The Bento ships what that module imports of ours and of the workload, and `packages` (names of
-    distributions, pinned to what is installed). `more_packages` names those that one artefact alone needs.
+    `application` is "module:function". The function is called when a server starts, with the artefact's folder and the
+    model's identity (`serving/identity.py`), and returns an ASGI application. The Bento ships what that module imports
+    of ours and of its own package, and `packages` (names of distributions, pinned to what is installed).
+    `more_packages` names those that one artefact alone needs.
     """
 
     application: str

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from components.core.settings import Settings
+
+if TYPE_CHECKING:
+    from components.core.manifest import Split
+    from components.core.samples import SampleSet
 
 Stage = Literal["validation", "synthesis", "training", "selection", "packaging"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -91,3 +95,12 @@ class Workspace:
     def stage(self, stage: Stage) -> Path:
         """What a stage made."""
         return self.data / stage
+
+    def samples(self, split: Split) -> SampleSet:
+        """The questions of a split, as validation left them; of `replay`, those that people pinned."""
+        from components.core.samples import SampleSet  # brings pyarrow along, which a look at the paths can do without
+
+        if split == "replay":
+            return SampleSet(images=self.replay, path=self.replay / "samples" / "replay.parquet")
+        made = self.stage("validation")
+        return SampleSet(images=made / "photos" / split, path=made / "samples" / f"{split}.parquet")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from components.core.champions import Champion
 from components.promotion.audit import status as read_standing
-from components.promotion.rows import Champion
 from components.selection.gate import words
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer

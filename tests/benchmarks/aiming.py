@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.core import manifest
-from components.models.artefacts import load_model
+from components.core.samples import SampleSet
 from components.selection.regions.error_regions import find_regions
 from components.selection.regions.region_tree import ErrorTable, Region
 from components.synthesis.builtin.catalog import render_catalog
@@ -35,7 +35,7 @@ from components.synthesis.picture.aims import Aim, fits
 from components.training.config import TrainingConfig
 from components.training.training import TrainingInputs, train
 from components.workloads.classification.aiming import Drawn, aims_for, drawn_factors, error_table
-from components.workloads.classification.judging import judge_model
+from components.workloads.classification.judging import judge
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
 SEEDS = [0] if SHORT else [0, 1, 2]
@@ -189,9 +189,10 @@ def _judged(name: str, synthetic: Path, splits: dict[str, Path], folder: Path, *
         scratch=folder / "scratch",
     )
     train(inputs, TrainingConfig.model_validate(TRAINING), out=folder / "models" / name, seed=seed)
-    model = load_model(folder / "models" / name / "plain" / "model")
+    model = folder / "models" / name / "plain" / "model"
+    asked = {split: SampleSet(images=splits[split], path=folder / "no table") for split in ("search", "held back")}
     return {
-        split: error_table(judge_model(model, splits[split], cache=folder / "cache"), _about(splits[split]))
+        split: error_table(judge(model, asked[split], cache=folder / "cache"), _about(splits[split]))
         for split in ("search", "held back")
     }
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from components.core import samples
 from components.core.digests import sample_id
 from components.core.files import write_json, write_text
-from components.core.manifest import ManifestWriter
+from components.core.manifest import ManifestWriter, Split
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
+from components.workloads.classification.questions import ask_classes
 from components.workloads.products.workload import WORKLOAD
 from flows.layout import filled_params, lay_out
 
@@ -116,12 +118,21 @@ def lay_out_splits(
                 Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
                 label, data = list(PRODUCTS)[index % num_classes], file.getvalue()
                 writer.write({"sample_id": sample_id(data), "image": {"bytes": data, "path": None}, "label": label})
+    lay_out_samples(workspace)
     write_json(folder / "classes.json", list(PRODUCTS)[:num_classes])
     for empty in (workspace.stage("synthesis"), workspace.replay):
         with ManifestWriter(empty):
             pass
     write_json(workspace.stage("synthesis") / "recipe.json", {"assets": []})
     write_json(workspace.baseline / "baseline.json", {"model": None, "anchor_version": None})
+
+
+def lay_out_samples(workspace: Workspace) -> None:
+    """The questions of the splits that lie there, as validation of products asks them."""
+    splits: tuple[Split, ...] = ("train", "search", "certify")
+    asked = ask_classes({split: workspace.samples(split).images for split in splits})
+    for split in splits:
+        samples.write(workspace.samples(split).path, asked[split])
 
 
 def pin_champion(workspace: Workspace, model: Path) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from components.core.champions import ChampionKey
 from components.core.errors import IntegrityError, RefusedError, StateError
 from components.core.workspace import Workspace
+from components.packaging.projection import BentoTag
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import ChampionKey
 from components.workloads.rails.records import code_digest, read_decisions
 from flows.commands.decide import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.run import run_release
@@ -35,7 +35,7 @@ BETTER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
 
 def shown_version(workspace: Workspace) -> str | None:
     champion = Office.open().champion()
-    pointer = DeploymentPointer(workspace.home).read(ChampionKey("products", "drawn"))
+    pointer = BentoTag(workspace.bentos).read(ChampionKey("products", "drawn"))
     assert (champion is None) == (pointer is None)
     assert champion is None or (pointer and pointer.sequence == champion.sequence)
     return champion.version if champion else None
@@ -104,7 +104,10 @@ def test_what_the_gate_did_not_say_is_neither_proposed_nor_approved(
             with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
                 approve_proposal(1, reason="looks right")
     with (
-        planted(workspace.stage("packaging") / "bento.json", b'{"tag": "detent:other", "model_digest": "00"}'),
+        planted(
+            workspace.stage("packaging") / "bento.json",
+            b'{"tag": "detent:other", "digest": "", "path": "x", "model_digest": "00"}',
+        ),
         pytest.raises(IntegrityError, match="packages anew"),
     ):
         propose_winners.fn(auto)
@@ -133,10 +136,10 @@ def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.
 def test_reconcile_repairs_what_was_moved_by_hand(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, _ = release
     monkeypatch.setenv("DETENT_ACTOR", "rita")
-    DeploymentPointer(workspace.home).path(ChampionKey("products", "drawn")).write_text("{}")
+    (workspace.bentos / "champions" / "products--drawn.json").write_text("{}")
     answer = reconcile_stores()
     outcomes = {item["name"]: item["outcome"] for item in answer.value["projected"]}
-    assert (outcomes["deployment"], outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current", "current")
+    assert (outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current")
     assert answer.value["agrees"] and shown_version(workspace) == "1"
 
 

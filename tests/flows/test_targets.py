@@ -17,20 +17,20 @@ import pytest
 import torch
 from torch import nn
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
+from components.core.workloads import Parity
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
 from components.models.identity import model_digest
 from components.models.networks.registry import build_network
 from components.models.prediction import normalise
-from components.packaging.projection import champion_bento
-from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import Champion, ChampionKey
+from components.packaging.projection import BentoTag, champion_bento
+from components.selection.finalists import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.rails.records import read_decisions, read_target_winners
-from components.workloads.rails.targets import write_record
 from flows import ghosts, promotion
 from flows.baseline import refresh_baseline
 from flows.commands import decide
@@ -53,7 +53,7 @@ def _by_hand() -> Iterator[None]:
     """Bentos of the model's files alone, promotions without a Prefect server, rollbacks that believe a Bento."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.packaging.packaging.build_bento", wrap)
-        patch.setattr("components.packaging.packaging.check_parity", lambda *_: PARITY)
+        patch.setattr("components.packaging.packaging.check_parity", lambda *_, **__: PARITY)
         patch.setattr("components.packaging.packaging._keep_model", lambda *_: None)
         patch.setattr(promotion, "create_table_artifact", lambda *_, **__: None)
         patch.setattr(promotion, "move_champion", promotion.move_champion.fn)
@@ -61,10 +61,10 @@ def _by_hand() -> Iterator[None]:
         yield
 
 
-PARITY = SimpleNamespace(num_samples=8, max_difference=0.0, to_json=dict)
+PARITY = Parity(num_samples=8, max_difference=0.0, tolerance=0.0)
 
 
-def wrap(model: Path, *, version_info: Mapping[str, str], bento_home: Path) -> SimpleNamespace:
+def wrap(model: Path, *, version_info: Mapping[str, str], bento_home: Path, **_service: object) -> SimpleNamespace:
     digest = model_digest(model)
     path = bento_home / "bentos" / "detent" / digest[:12]
     shutil.copytree(model, path / "src", dirs_exist_ok=True)
@@ -157,10 +157,10 @@ def test_every_mirror_shows_the_phones_champion_beside_the_main_one(release: Rel
     workspace, _ = release
     phone = champion("phone")
     assert phone is not None and phone.bento is not None
-    shown = DeploymentPointer(workspace.home).read(PHONE)
+    shown = BentoTag(workspace.bentos).read(PHONE)
     assert shown is not None and (shown.model, shown.sequence) == (phone.model, phone.sequence)
-    assert (workspace.home / "deployments" / "products--drawn--phone.json").is_file()
-    assert champion_bento(workspace.bentos, *PHONE).name == phone.bento.removeprefix("detent:")
+    assert (workspace.bentos / "champions" / "products--drawn--phone.json").is_file()
+    assert champion_bento(workspace.bentos, PHONE).name == phone.bento.removeprefix("detent:")
     alias = champion_alias(Office.open().tracker, "products-drawn", "phone")
     assert alias == (phone.model, phone.sequence)
     assert read_status().value["targets"]["phone"]["champion"] == phone.model
@@ -248,8 +248,8 @@ def test_reconcile_and_verify_know_the_targets(release: Release, monkeypatch: py
     workspace, _ = release
     for name in ("end_flow_ghosts", "end_server_ghosts"):
         monkeypatch.setattr(ghosts, name, list)
-    DeploymentPointer(workspace.home).path(PHONE).unlink()
+    (workspace.bentos / "champions" / "products--drawn--phone.json").unlink()
     answer = reconcile_stores()
-    assert answer.value["agrees"] and DeploymentPointer(workspace.home).read(PHONE) is not None
-    assert any(line.startswith("deployment of products / drawn for phone: written") for line in answer.lines)
+    assert answer.value["agrees"] and BentoTag(workspace.bentos).read(PHONE) is not None
+    assert any(line.startswith("bento of products / drawn for phone: written") for line in answer.lines)
     assert verify_journal().value["ok"]

@@ -18,6 +18,7 @@ import numpy as np
 from components.core.errors import ConfigError, DataError
 from components.core.files import atomic_path
 from components.models.artefacts import load_model
+from components.selection.finalists import RECORD, write_record
 from components.selection.search.frontier import Outcome, pareto_front
 from components.selection.search.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
 from components.selection.search.genotypes import Genotype, SearchSpace, key_of
@@ -29,7 +30,6 @@ from components.training.family.fit import train_family
 from components.training.family.members import COSTS, Family, costs_of
 from components.training.training import FAMILY, RESEED, TrainingInputs
 from components.workloads.classification.params import ClassificationParams
-from components.workloads.rails.targets import RECORD, write_record
 
 log = logging.getLogger(__name__)
 TABLE, PICTURE = "members.parquet", "frontier.png"

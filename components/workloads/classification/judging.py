@@ -1,58 +1,14 @@
-"""Turns a classifier's predictions into evidence: verdict tables for the gate, a reference for the Bento."""
+"""Turns a classifier's predictions into evidence: verdicts for the gate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from components.core import manifest, verdicts
-from components.core.digests import digest_json
 from components.core.errors import DataError
 from components.core.samples import SampleSet
-
-if TYPE_CHECKING:
-    from components.datasets.pixels import PixelStore
-    from components.models.artefacts import LoadedModel
-    from components.packaging.parity import Reference
-
-_QUARTILES = (0.25, 0.5, 0.75)
-Edges = Mapping[str, npt.NDArray[np.float64]]
-
-
-def judge_model(model: LoadedModel, folder: Path, *, cache: Path, edges: Edges | None = None) -> pa.Table:
-    """The verdicts of a model on the labelled manifest at `folder`, with its class and factors as slices.
-
-    The score is the probability of the predicted class. Factors that are numbers fall into quarters, cut at `edges`
-    (by column, see `factor_edges`) so that a quarter is the same on every split; without, at the manifest's own.
-    DataError when the model gives NaN.
-    """
-    from components.datasets.pixels import PixelStore
-    from components.models.prediction import predict
-
-    store = PixelStore.open(folder, size_px=model.spec.size_px, cache=cache)
-    probabilities = predict(model, store.pixels)
-    if np.isnan(probabilities).any():
-        raise DataError(f"model {model.digest[:12]} gives NaN; train it again with a lower learning rate")
-    guesses = probabilities.argmax(axis=1)
-    predictions = [model.spec.classes[guess] for guess in guesses]
-    right = [int(guess == label) for guess, label in zip(predictions, store.labels, strict=True)]
-    columns = {
-        "sample_id": pa.array(store.sample_ids, pa.string()),
-        "verdict": pa.array(right, pa.int8()),
-        "score": pa.array(probabilities.max(axis=1, initial=0.0), pa.float32()),
-        "prediction": pa.array(predictions, pa.string()),
-        "label": pa.array(store.labels, pa.string()),
-        "group": store.table["group"].combine_chunks(),
-    }
-    slices = _slices(store, edges or {})
-    table = verdicts.check(pa.table({**columns, **slices}), name=f"of model {model.digest[:12]}")
-    asked = sorted(zip(store.sample_ids, store.labels, strict=True))
-    return verdicts.stamp(table, model=model.digest, dataset=digest_json([list(pair) for pair in asked]))
 
 
 def judge(artefact: Path, samples: SampleSet, *, cache: Path) -> pa.Table:
@@ -82,53 +38,4 @@ def judge(artefact: Path, samples: SampleSet, *, cache: Path) -> pa.Table:
             "score": pa.array(chosen.max(axis=1, initial=0.0), pa.float32()),
             "prediction": pa.array(guesses, pa.string()),
         }
-    )
-
-
-def factor_edges(folder: Path) -> Edges:
-    """The quartiles of every factor of a manifest that is a number, by column; none where it has no such factor."""
-    data = manifest.dataset(folder)
-    names = [field.name for field in data.schema if field.name.startswith("f_") and pa.types.is_floating(field.type)]
-    table = data.to_table(columns=names)
-    columns = {name: table[name].to_numpy() for name in names if table[name].null_count < len(table)}
-    return {name: np.nanquantile(values, _QUARTILES) for name, values in columns.items()}
-
-
-def _slices(store: PixelStore, edges: Edges) -> dict[str, pa.Array]:
-    """The class and the declared factors as text; numbers fall into quarters of their range."""
-    slices = {"s_class": pa.array(store.labels, pa.string())}
-    for name in store.table.column_names:
-        if not name.startswith("f_"):
-            continue
-        column = store.table[name]
-        if pa.types.is_floating(column.type) and column.null_count < len(column):
-            slices["s_" + name[2:]] = _quarters(column.to_numpy(zero_copy_only=False), edges.get(name))
-        elif pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
-            slices["s_" + name[2:]] = column.cast(pa.string()).combine_chunks()
-    return slices
-
-
-def _quarters(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64] | None) -> pa.Array:
-    edges = np.nanquantile(values, _QUARTILES) if edges is None else edges
-    names = np.array(["lowest quarter", "second quarter", "third quarter", "highest quarter"])
-    return pa.array(names[np.searchsorted(edges, values)], mask=np.isnan(values))
-
-
-def parity_reference(model_folder: Path, folder: Path, *, num_samples: int, cache: Path) -> Reference:
-    """Encoded images of a manifest, spread over it, with the probabilities that the evaluation gives them."""
-    from components.datasets.pixels import PixelStore
-    from components.models.artefacts import load_model
-    from components.models.prediction import predict
-    from components.packaging.parity import Reference
-
-    model = load_model(model_folder)
-    store = PixelStore.open(folder, size_px=model.spec.size_px, cache=cache)
-    chosen = np.unique(np.linspace(0, len(store) - 1, min(num_samples, len(store))).round().astype(int))
-    images = manifest.dataset(folder).take(chosen.tolist(), columns=["image"]).column("image")
-    return Reference(
-        sample_ids=tuple(store.sample_ids[index] for index in chosen),
-        images=tuple(image["bytes"] for image in images.to_pylist()),
-        probabilities=predict(model, store.pixels)[chosen],
-        classes=model.spec.classes,
-        model_digest=model.digest,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.core.workloads import Service, Source, Step, Workload
+from components.core.workloads import Source, Step, Workload
 from components.core.workspace import Workspace
 from components.workloads.classification.incumbents import take_in_incumbent
 from components.workloads.classification.judging import judge
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.classification.recording import compare, record
+from components.workloads.classification.service import SERVICE
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
 from components.workloads.classification.stages.validation import validation
@@ -61,18 +62,15 @@ WORKLOAD = Workload(
                 "validation/classes.json",
                 "validation/photos/train",
                 "validation/photos/search",
+                "validation/samples/train.parquet",
+                "validation/samples/search.parquet",
             ),
         ),
         "selection": SELECTION,
         "packaging": PACKAGING,
     },
     judge=judge,
-    service=Service(
-        application="components.serving.classification:build_application",
-        endpoint="POST /classify",
-        description="Classifies images: POST /classify, field image (multipart file, or base64 in JSON).",
-        packages=("pillow", "python-multipart", "safetensors", "torch", "torchvision"),
-    ),
+    service=SERVICE,
     record=record,
     compare=compare,
     check_sources=check_sources,

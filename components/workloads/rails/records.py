@@ -6,21 +6,19 @@ one asks `check_winner` that this Decision is about what lies here now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import components
-from components.core.decisions import Decision
+from components.core.decisions import TARGETS, WINNER, Decision
 from components.core.digests import digest_bytes, digest_json, digest_tree
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 
-WINNER, TARGETS, PIN = "winner.json", "targets.json", "baseline.json"
+PIN = "baseline.json"
 INCUMBENT = "incumbent"  # the folder in the baseline of a model from elsewhere
 _SUFFIX = ".decision.json"
 _AGAIN = "`detent run` decides anew; nothing was proposed or promoted"
@@ -69,11 +67,6 @@ def read_target_winners(workspace: Workspace) -> dict[str, Winner]:
         for target, one in value.items()
         if one.get("decision") is not None
     }
-
-
-def winner_json(candidate: str | None, decisions: Mapping[str, Decision]) -> dict[str, Any]:
-    """What winner.json holds: the candidate, and the digest of the Decision that lets it through."""
-    return {"candidate": candidate, "decision": decisions[candidate].digest if candidate is not None else None}
 
 
 def read_decisions(workspace: Workspace) -> dict[str, Decision]:

@@ -13,7 +13,10 @@ from components.workloads.rails.records import champion_folder
 
 def validation(given: StageInput) -> StageReport:
     """Sources in; clean manifests with splits, classes and a page of checks out."""
+    from components.core import samples
+    from components.datasets.splits import DEALT, RESERVE
     from components.validation.stage import Sources, validate
+    from components.workloads.classification.questions import ask_classes
 
     workspace, params = given.workspace, _params(given)
     sources = Sources(
@@ -26,6 +29,10 @@ def validation(given: StageInput) -> StageReport:
     out = workspace.stage("validation")
     page = workspace.reports / "validation.html"
     summary = validate(sources, params.validation, out=out, report=page)
+    splits = (*DEALT, RESERVE)
+    asked = ask_classes({split: workspace.samples(split).images for split in splits})
+    for split in splits:
+        samples.write(workspace.samples(split).path, asked[split])
     failed = [f"{result.check.code} {result.check.sentence}" for result in summary.results if result.status == "failed"]
     return _told(
         out,

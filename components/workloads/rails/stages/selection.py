@@ -14,7 +14,7 @@ def selection(given: StageInput) -> StageReport:
 
     out = given.workspace.stage("selection")
     with atomic_directory(out) as partial:
-        report = gate(given.workspace, given.params, champion=champion_folder(given.workspace), out=partial)
+        report = gate(given, champion=champion_folder(given.workspace), out=partial)
         write_report(partial, report)
     return report
 
@@ -27,8 +27,9 @@ SELECTION = Step(
         "replay",
         "training",
         "validation/members.parquet",
-        "validation/photos/train",
         "validation/photos/search",
         "validation/photos/certify",
+        "validation/samples/search.parquet",
+        "validation/samples/certify.parquet",
     ),
 )

@@ -18,6 +18,7 @@ from components.core.workspace import Workspace
 from components.selection.regions.error_regions import RegionTest, find_regions
 from components.selection.regions.region_tree import CLASS, Condition, ErrorTable, Region
 from components.selection.review import marks
+from components.selection.stage import winner_json
 from components.synthesis.picture.aims import Aim
 from components.workloads.classification.aiming import (
     Drawn,
@@ -27,7 +28,6 @@ from components.workloads.classification.aiming import (
     read_evidence,
     write_aims,
 )
-from components.workloads.rails.records import winner_json
 
 N = 900
 

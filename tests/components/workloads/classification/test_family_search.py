@@ -33,6 +33,7 @@ from components.models.networks.growth import Grown
 from components.models.networks.registry import build_network
 from components.models.networks.slicing import check_contained
 from components.models.prediction import predict_logits
+from components.selection.finalists import read_record
 from components.training import fitting
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels
@@ -45,7 +46,6 @@ from components.workloads.classification.params import ClassificationParams
 from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.looks import open_ledger
 from components.workloads.rails.records import INCUMBENT
-from components.workloads.rails.targets import read_record
 from tests.flows.drawn import PRODUCTS, draw_striped, lay_out_splits, pin_champion
 
 FAMILY: dict[str, Any] = {

@@ -1,19 +1,21 @@
-"""Predictions become verdicts with slices; nothing of the certify split is written while candidates are judged."""
+"""Predictions become verdicts on the questions that samples ask; the reference is what the evaluation answers."""
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
-from components.core import manifest, verdicts
+from components.core import samples
 from components.core.digests import sample_id
 from components.core.errors import DataError
 from components.core.manifest import ManifestWriter
+from components.core.samples import SampleSet, one_an_image
 from components.models.artefacts import ModelSpec, load_model, save_model
 from components.models.networks.registry import build_network
-from components.workloads.classification.judging import judge_model, parity_reference
+from components.workloads.classification.judging import judge
 from components.workloads.products.workload import WORKLOAD
 
 CLASSES = ("dark", "light")
@@ -48,35 +50,38 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def test_a_verdict_is_right_exactly_when_the_best_class_is_the_label(photos: Path, model: Path, tmp_path: Path) -> None:
-    loaded = load_model(model)
-    table = judge_model(loaded, photos, cache=tmp_path / "cache")
-    labels = dict(zip(*manifest.read(photos, ["sample_id", "label"]).to_pydict().values(), strict=True))
+def test_a_verdict_is_right_exactly_when_the_best_class_is_the_truth(photos: Path, model: Path, tmp_path: Path) -> None:
+    """As the samples have it: one whose truth is another than its photo's label is judged by its own."""
+    asked = one_an_image(photos)
+    turned = ["light" if index == 0 else truth for index, truth in enumerate(asked["truth"].to_pylist())]
+    path = tmp_path / "asked.parquet"
+    samples.write(path, asked.set_column(asked.column_names.index("truth"), "truth", pa.array(turned)))
+    table = judge(model, SampleSet(images=photos, path=path), cache=tmp_path / "cache")
+    truths = dict(zip(asked["sample_id"].to_pylist(), turned, strict=True))
+    assert table.num_rows == 16 and set(table["verdict"].to_pylist()) == {0, 1}
     for row in table.to_pylist():
-        assert row["verdict"] == int(row["prediction"] == labels[row["sample_id"]])
-        assert row["s_class"] == labels[row["sample_id"]]
-    assert verdicts.read_stamp(table).model == loaded.digest
+        assert row["verdict"] == int(row["prediction"] == truths[row["sample_id"]])
+        assert 0.5 <= row["score"] <= 1
 
 
-def test_factors_become_slices_and_numbers_quarters(photos: Path, model: Path, tmp_path: Path) -> None:
-    table = judge_model(load_model(model), photos, cache=tmp_path / "cache")
-    assert verdicts.slice_columns(table) == ["s_class", "s_light", "s_size"]
-    counts = {name: table["s_size"].to_pylist().count(name) for name in set(table["s_size"].to_pylist())}
-    assert len(counts) == 4 and max(counts.values()) - min(counts.values()) <= 1
+def test_each_question_is_answered_by_its_own_image(photos: Path, model: Path, tmp_path: Path) -> None:
+    """A table in another order than the manifest's, which asks of some images only."""
+    unread = SampleSet(images=photos, path=tmp_path / "none.parquet")
+    whole = {row["sample_id"]: row for row in judge(model, unread, cache=tmp_path / "cache").to_pylist()}
+    some = one_an_image(photos).take([9, 2, 5])
+    samples.write(tmp_path / "some.parquet", some)
+    asked = SampleSet(images=photos, path=tmp_path / "some.parquet")
+    assert judge(model, asked, cache=tmp_path / "cache").to_pylist() == [
+        whole[name] for name in sorted(some["sample_id"].to_pylist())
+    ]
 
 
 def test_a_model_that_gives_nan_is_refused(photos: Path, model: Path, tmp_path: Path) -> None:
     loaded = load_model(model)
     torch.nn.init.constant_(loaded.network.head.bias, float("nan"))  # type: ignore[union-attr,arg-type]
+    save_model(tmp_path / "nan", loaded.network, loaded.spec)
     with pytest.raises(DataError, match="gives NaN"):
-        judge_model(loaded, photos, cache=tmp_path / "cache")
-
-
-def test_the_reference_is_what_the_model_answers_to_these_bytes(photos: Path, model: Path, tmp_path: Path) -> None:
-    reference = parity_reference(model, photos, num_samples=5, cache=tmp_path / "cache")
-    assert len(reference.images) == len(set(reference.sample_ids)) == 5
-    assert [sample_id(image) for image in reference.images] == list(reference.sample_ids)
-    assert np.allclose(reference.probabilities.sum(axis=1), 1, atol=1e-5)
+        judge(tmp_path / "nan", SampleSet(images=photos, path=tmp_path / "none"), cache=tmp_path / "cache")
 
 
 def test_products_has_every_stage() -> None:

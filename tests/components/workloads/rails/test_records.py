@@ -11,21 +11,20 @@ from pathlib import Path
 import pytest
 
 import components
-from components.core.decisions import Decision
+from components.core.decisions import WINNER, Decision
 from components.core.errors import IntegrityError
 from components.core.files import write_json, write_text
 from components.core.manifest import ManifestWriter
 from components.core.workspace import Workspace
 from components.models.identity import CARD, WEIGHTS, model_digest
+from components.selection.stage import winner_json
 from components.workloads.rails.records import (
-    WINNER,
     champion_folder,
     check_winner,
     code_digest,
     evaluation_digest,
     read_target_winners,
     read_winner,
-    winner_json,
 )
 
 POLICY = "f" * 64

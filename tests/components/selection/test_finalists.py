@@ -10,10 +10,10 @@ import pytest
 
 from components.core.decisions import Counts, Decision, Outcome
 from components.core.files import read_json
+from components.selection import finalists
+from components.selection.finalists import Served, ask_against_own, serve_targets, stem_of, title_of, told_of
 from components.selection.gate.policy import Policy
 from components.selection.search.targets import Target
-from components.workloads.rails import targets
-from components.workloads.rails.targets import Served, ask_against_own, serve_targets, stem_of, title_of, told_of
 
 PHONE = Target(name="phone", multiply_adds=100, flip_limit=0.1)
 RECORD: dict[str, Any] = {
@@ -92,7 +92,7 @@ class Asked:
 
 @pytest.mark.parametrize(("mode", "stems"), [("sealed", ["small@phone"]), ("open", [])])
 def test_an_open_look_leaves_nothing_to_ask(monkeypatch: pytest.MonkeyPatch, mode: str, stems: list[str]) -> None:
-    monkeypatch.setattr(targets, "decide", lambda evidence, _policy, *, ledger: decision(evidence.candidate))
+    monkeypatch.setattr(finalists, "decide", lambda evidence, _policy, *, ledger: decision(evidence.candidate))
     asked = ask_against_own({"phone": Asked()}, Policy(mode=mode), ledger=None)  # type: ignore[arg-type, dict-item]
     assert [*asked] == stems
 

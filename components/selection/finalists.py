@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from components.core.decisions import Decision
+from components.core.decisions import TARGETS, Decision
 from components.core.files import read_json, write_json
 from components.core.stages import StageReport
 from components.selection.gate.evidence import Evidence
@@ -24,7 +24,6 @@ from components.selection.gate.gate import decide
 from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
 from components.selection.search.targets import Target, choose
-from components.workloads.rails.records import TARGETS
 
 FAMILY, RECORD = "family", "record.json"
 _AT = "@"  # no candidate's name holds it
