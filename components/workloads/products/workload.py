@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.workloads import Source, Step, Workload
 from components.core.workspace import Workspace
@@ -14,9 +15,12 @@ from components.workloads.classification.recording import compare, record
 from components.workloads.classification.service import SERVICE
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
-from components.workloads.classification.stages.validation import validation
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
+from components.workloads.rails.stages.validation import validation_step
+
+if TYPE_CHECKING:
+    from components.validation.rules import Rules
 
 CATALOG = Source(
     name="catalog",
@@ -41,15 +45,20 @@ def check_sources(workspace: Workspace) -> Sequence[str]:
     return (f"no photos of {', '.join(without)}: learned from synthetic images alone",) if without else ()
 
 
+def rules() -> Rules:
+    """Photos dealt so that each class comes into every split, and asked for their class."""
+    from components.workloads.classification import checks
+
+    return checks.rules()
+
+
 WORKLOAD = Workload(
     name="products",
     summary="which of a catalogue's products is on a photo",
     params=ClassificationParams,
     sources=(CATALOG, PHOTOS, BACKGROUNDS),
     stages={
-        "validation": Step(
-            run=validation, sections=("validation",), reads=("catalog", "photos", "backgrounds", "placement")
-        ),
+        "validation": validation_step("catalog", "photos", "backgrounds"),
         "synthesis": Step(
             run=synthesis, sections=("seed", "synthesis"), reads=("validation/catalog", "validation/backgrounds")
         ),
@@ -73,6 +82,7 @@ WORKLOAD = Workload(
     service=SERVICE,
     record=record,
     compare=compare,
+    rules=rules,
     check_sources=check_sources,
     take_in=take_in_incumbent,
     starting_params=Path(__file__).with_name("params.yaml"),
