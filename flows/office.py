@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConfigError, DetentError, StateError
 from components.core.settings import Settings, prepare_environment
-from components.core.workloads import Workload
+from components.core.workloads import StageInput, Workload
 from components.core.workspace import STAGES, Stage, Workspace
 from components.promotion.actors import Actor, current_actor
 from components.promotion.desk import Desk
@@ -97,6 +97,11 @@ class Office:
     def actor(self) -> Actor:
         """Who acts, with the roles that params.yaml gives them."""
         return current_actor(self.params.people, identify=lambda: self.settings.actor)
+
+    @property
+    def given(self) -> StageInput:
+        """What a stage is given."""
+        return StageInput(workspace=self.workspace, params=self.params, workload=self.workload)
 
     @property
     def model_name(self) -> str:

@@ -19,7 +19,7 @@ from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.office import Office
 from flows.placement import begin_refresh, current_placement, finish_refresh
-from flows.sources import find_source, take_in
+from flows.sources import photo_source, take_in
 
 
 def refresh_split(
@@ -58,7 +58,7 @@ def refresh_split(
             retirement = _plan(office, folder, memory=memory, to=to)
         _refuse_too_few(retirement, needed if needed is not None else fresh_split_size(params))
         if photos is not None:
-            take_in(office, {"photos": photos})
+            take_in(office, {photo_source(office.workload).name: photos})
         begin_refresh(workspace, retirement, reason=reason, who=office.settings.actor)
         return _tell(finish_refresh(office) or {}, "the certify split is retired")
 
@@ -68,23 +68,21 @@ def _looked_at(office: Office, photos: str | None) -> Iterator[Path]:
     """The manifest of the photos that there would be; what is not taken in yet lies there for a while."""
     from components.datasets.sources import ingest
 
+    source = photo_source(office.workload)
     if photos is None:
-        yield office.workspace.source("photos")
+        yield office.workspace.source(source.name)
         return
-    source = find_source(office.workload, "photos")
     with tempfile.TemporaryDirectory(dir=office.workspace.data, prefix=".refresh.") as folder:
-        ingest(photos, out=Path(folder) / "photos", source=source)
-        yield Path(folder) / "photos"
+        ingest(photos, out=Path(folder) / source.name, source=source)
+        yield Path(folder) / source.name
 
 
 def _plan(office: Office, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
-    workload, params = office.workload, office.params
+    workload, config = office.workload, office.params.validation
     rules = workload.rules() if workload.rules is not None else EACH_PHOTO
-    findings = look(
-        {**manifests_of(workload, office.workspace), "photo": photos}, params.validation, memory, rules=rules
-    )
+    findings = look({**manifests_of(workload, office.workspace), "photo": photos}, config, memory, rules=rules)
     labelled = {fact.sample_id for fact in findings.usable() if fact.label is not None}
-    members = members_of(findings, split_seed=params.validation.split_seed).photos.values()
+    members = members_of(findings, split_seed=config.split_seed).photos.values()
     present = [photo for photo in members if photo.sample_id in labelled]
     return retire(memory, present, to=to, is_own_split=findings.grouping.is_own_split)
 

@@ -20,7 +20,7 @@ from torch import nn
 from components.core.champions import Champion, ChampionKey
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
-from components.core.workloads import Parity, StageInput
+from components.core.workloads import Parity
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
@@ -30,7 +30,6 @@ from components.models.prediction import normalise
 from components.packaging.projection import BentoTag, champion_bento
 from components.selection.search.record import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
-from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions, read_target_winners
 from flows import ghosts, promotion
 from flows.baseline import refresh_baseline
@@ -108,9 +107,8 @@ def hold(workspace: Workspace, models: dict[str, int | None], *, finalist: str, 
                 register_model(office.tracker, office.model_name, folder, run_id=run_id, tags=tags)
         costs = {name: SMALL if name == finalist else LARGE for name in models}
         write_record(workspace.stage("training"), targets={"phone": {"candidate": finalist}}, costs=costs)
-        given = StageInput(workspace=workspace, params=office.params, workload=WORKLOAD)
         for stage in ("selection", "packaging"):
-            WORKLOAD.stages[stage].run(given)
+            office.workload.stages[stage].run(office.given)
         return propose_winners.fn(office)
 
 
