@@ -69,8 +69,8 @@ CHAPTERS = (
         candidates={"first": SMALL, "synthetic-only": {**SMALL, "use": "synthetic"}},
     ),
     Chapter(
-        title="A bigger network, twice: from scratch, and around the champion, which it overrules only where it is surer "
-        "by far. Both are more accurate. Which of them breaks what worked?",
+        title="A bigger network, twice: from scratch, and around the champion, which it overrules only where it is "
+        "much surer. Both are more accurate. Which of them breaks what worked?",
         candidates={"bigger": LARGE, "contained": AROUND},
     ),
 )
