@@ -19,7 +19,7 @@ from components.promotion.notices import notifier_from_environment
 from components.promotion.rows import Digests
 from components.promotion.signatures import signer_from_environment
 from components.selection.gate.gate import policy_digest
-from components.tracking.registry import champion_alias, set_champion_alias
+from components.tracking.registry import champion_alias, registered_name, set_champion_alias
 from components.tracking.runs import Tracker
 from components.workloads.rails.params import Params
 from components.workloads.rails.records import (
@@ -46,20 +46,15 @@ class ModelAlias:
 
     def read(self, key: ChampionKey) -> Pointer | None:
         """What the alias shows; None where Detent never set it."""
-        shown = champion_alias(self._tracker, model_name(key.workload, key.catalog), key.target)
+        shown = champion_alias(self._tracker, registered_name(self._tracker, key.workload, key.catalog), key.target)
         return Pointer(model=shown[0], sequence=shown[1]) if shown is not None else None
 
     def write(self, champion: Champion) -> None:
         """Point the alias to this champion's version."""
-        name = model_name(champion.workload, champion.catalog)
+        name = registered_name(self._tracker, champion.workload, champion.catalog)
         set_champion_alias(
             self._tracker, name, digest=champion.model, sequence=champion.sequence, target=champion.target
         )
-
-
-def model_name(workload: str, catalog: str) -> str:
-    """The registered model that holds the versions of a workload and catalogue."""
-    return f"{workload}-{catalog}"
 
 
 def open_journal(settings: Settings) -> Journal:

@@ -26,7 +26,7 @@ from components.workloads.rails.records import code_digest
 from components.workloads.registry import find_workload, load_params
 from flows.graph import Graph
 from flows.layout import check_pipeline
-from flows.mirrors import full_desk, model_name, open_journal, paper_desk
+from flows.mirrors import full_desk, open_journal, paper_desk
 
 if TYPE_CHECKING:
     from components.tracking.runs import Tracker
@@ -103,10 +103,12 @@ class Office:
         """What a stage is given."""
         return StageInput(workspace=self.workspace, params=self.params, workload=self.workload)
 
-    @property
+    @cached_property
     def model_name(self) -> str:
         """The registered model of this workload and catalogue."""
-        return model_name(self.params.workload, self.params.catalog)
+        from components.tracking.registry import registered_name
+
+        return registered_name(self.tracker, self.params.workload, self.params.catalog)
 
     def key(self, target: str = "") -> ChampionKey:
         """What there is one champion of here: the main one, or a target's own."""
