@@ -26,9 +26,10 @@ MOVED = {
 
 def _parse_generators(value: Any) -> Any:
     """Each generator's settings by its name, checked by the generator itself; the standard ones are always there."""
-    if not isinstance(value, Mapping):
-        return value
-    return {name: _parse_generator(name, value.get(name)) for name in in_order([*standard_names(), *value])}
+    given = {} if value is None else value
+    if not isinstance(given, Mapping):
+        return given
+    return {name: _parse_generator(name, given.get(name)) for name in in_order([*standard_names(), *given])}
 
 
 def _parse_generator(name: str, value: Any) -> GeneratorConfig:

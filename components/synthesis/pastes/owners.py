@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from components.synthesis.picture.pictures import Pixels
 
 Numbers = NDArray[np.int16]
-_LEAST_SHARE = 1 / 1000  # of the frame: what shows less of itself is no object that anybody could find
+_LEAST_SHARE, _LEAST_PX = 1 / 1000, 12  # of the frame: what shows less of itself is no object that anybody could find
 
 
 @dataclass(slots=True)
@@ -39,5 +39,5 @@ class Owners:
         """Label and mask (S, S) uint8, 0 or 255, of each thing of which enough shows, the lowest first."""
         areas = np.bincount(self.numbers.reshape(-1), minlength=len(self.labels) + 1)
         for number, label in enumerate(self.labels, start=1):
-            if areas[number] >= _LEAST_SHARE * self.numbers.size:
+            if areas[number] >= max(_LEAST_SHARE * self.numbers.size, _LEAST_PX):
                 yield label, np.where(self.numbers == number, 255, 0).astype(np.uint8)

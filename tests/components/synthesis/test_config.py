@@ -34,8 +34,9 @@ def test_wrong_values_are_named(section, named):
         parse_section(SynthesisConfig, section, where="synthesis")
 
 
-def test_the_defaults_are_valid():
-    assert parse_section(SynthesisConfig, None, where="synthesis") == SynthesisConfig()
+@pytest.mark.parametrize("section", [None, {"generators": None}, {"generators": {"wraps": None}}])
+def test_the_defaults_are_valid(section):
+    assert parse_section(SynthesisConfig, section, where="synthesis") == SynthesisConfig()
 
 
 def test_values_of_an_older_layout_find_their_places():

@@ -13,12 +13,14 @@ from components.core import manifest
 from components.core.digests import sample_id
 from components.core.errors import ConfigError
 from components.synthesis.backgrounds import Background
+from components.synthesis.pastes.composition import compose
 from components.synthesis.pastes.config import PastesConfig
 from components.synthesis.pastes.cutouts import Cutout, cut_out
 from components.synthesis.pastes.generator import GENERATOR
 from components.synthesis.pastes.pasting import PasteSettings, PastingJob, words_drawn
 from components.synthesis.pastes.surroundings import gather
 from components.synthesis.picture.aims import Aim
+from components.synthesis.picture.factors import FactorDraw
 from components.synthesis.picture.pictures import bounding_box, encode_png
 from components.synthesis.runs.rows import Stamp
 from components.synthesis.runs.shards import fill_shards
@@ -144,3 +146,19 @@ def test_objects_tell_every_product_apart_and_leave_all_else_as_it_was():
         piles += len(copies) > 1
         shared += len({one["label"] for one in objects}) > 1
     assert piles > 5 and shared > 5, "heaps and rows have an object a copy, and other products keep their labels"
+
+
+def test_masks_of_objects_lie_where_their_colour_is():
+    made, behind = job(), set()
+    plain = PastesConfig(objects=True, harmonise=0.0, occlusion_probability=0.0)
+    for seed in range(60):
+        factors = FactorDraw(np.random.default_rng(seed))
+        scene = compose(made.assets, plain, ("plum", HOSTILE)[seed % 2], size_px=48, factors=factors)
+        assert scene.owners is not None
+        redder = scene.rgb[..., 0].astype(int) > scene.rgb[..., 1]
+        for label, mask in scene.owners.objects():
+            shown = redder[mask > 0]
+            if shown.size > 60:  # of less, the edge is too great a part
+                assert (shown if label == "plum" else ~shown).mean() > 0.85, (seed, label, factors.columns["f_behind"])
+        behind.add(factors.columns["f_behind"])
+    assert behind == {"background", "scatter", "shelves", "heaps"}
