@@ -66,10 +66,8 @@ class Office:
 
     @cached_property
     def graph(self) -> Graph:
-        """DVC's graph of the stages; StateError when its dvc.yaml is of an earlier version."""
-        graph = Graph(self.workspace.root)
-        check_pipeline(self.workspace.root, self.workload)
-        return graph
+        """DVC's graph of the stages."""
+        return Graph(self.workspace.root)
 
     @cached_property
     def journal(self) -> Journal:
@@ -131,7 +129,11 @@ class Office:
         return stages[: stages.index(until) + 1]
 
     def changes(self, until: Stage | None = None) -> dict[Stage, list[str]]:
-        """The stages that must run, up to and with one if it is named, each with the reasons in words."""
+        """The stages that must run, up to and with one if it is named, each with the reasons in words.
+
+        StateError when dvc.yaml is of an earlier version.
+        """
+        check_pipeline(self.workspace.root, self.workload)
         return self.graph.changes(self.stages(until))
 
     @contextmanager
