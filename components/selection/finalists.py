@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from components.core.decisions import TARGETS, Decision
 from components.core.files import read_json, write_json
 from components.core.stages import StageReport
-from components.selection.gate.evidence import Evidence
+from components.selection.gate.evidence import Case
 from components.selection.gate.gate import decide
 from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
@@ -84,7 +84,7 @@ def title_of(stem: str) -> str:
 
 
 def ask_finalists(
-    evidences: Sequence[Evidence],
+    cases: Sequence[Case],
     decisions: Mapping[str, Decision],
     policy: Policy,
     *,
@@ -100,24 +100,21 @@ def ask_finalists(
     if not closed or policy.mode == "open":
         return dict(decisions)
     asked = dict(decisions)
-    for evidence in evidences:
-        decision = decisions[evidence.candidate]
-        if evidence.candidate in finalists and decision.outcome == "HOLD" and decision.certified is None:
-            asked[evidence.candidate] = decide(evidence, policy, ledger=ledger)
+    for case in cases:
+        decision = decisions[case.candidate]
+        if case.candidate in finalists and decision.outcome == "HOLD" and decision.certified is None:
+            asked[case.candidate] = decide(case, policy, ledger=ledger)
     return asked
 
 
-def ask_against_own(evidences: Mapping[str, Evidence], policy: Policy, *, ledger: Ledger) -> dict[str, Decision]:
+def ask_against_own(cases: Mapping[str, Case], policy: Policy, *, ledger: Ledger) -> dict[str, Decision]:
     """Decide on the finalists of targets with a champion of their own, by target, at the price of a look each.
 
     In open mode they are not asked, as the release's first look burns the split.
     """
     if policy.mode == "open":
         return {}
-    return {
-        stem_of(evidence.candidate, target): decide(evidence, policy, ledger=ledger)
-        for target, evidence in evidences.items()
-    }
+    return {stem_of(case.candidate, target): decide(case, policy, ledger=ledger) for target, case in cases.items()}
 
 
 def serve_targets(

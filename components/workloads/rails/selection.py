@@ -35,7 +35,7 @@ def gate(given: StageInput, *, champion: Path | None, out: Path) -> StageReport:
         targets=params.selection.targets,
         record=read_record(workspace.stage("training")),
         num_tried=max(len(models), num_searched(workspace.stage("training"))),
-        **_common(workspace, params),
+        **_common(given),
     )
     ledger = partial(open_ledger, workspace, params)
     return decide_release(contest, params.selection.policy, judge=_judge(given), open_ledger=ledger, out=out)
@@ -45,15 +45,14 @@ def gate_pair(given: StageInput, *, old: Path, new: Path, out: Path) -> Decision
     """Decide whether one model may replace another, as one look that the workspace's ledger charges."""
     workspace, params = given.workspace, given.params
     num_tried = max(1, num_searched(workspace.stage("training")))
-    contest = Contest(
-        champion=_model(old), candidates={"new": _model(new)}, num_tried=num_tried, **_common(workspace, params)
-    )
+    contest = Contest(champion=_model(old), candidates={"new": _model(new)}, num_tried=num_tried, **_common(given))
     ledger = partial(open_ledger, workspace, params)
     return decide_pair(contest, params.selection.policy, judge=_judge(given), open_ledger=ledger, out=out)
 
 
-def _common(workspace: Workspace, params: Params) -> dict[str, Any]:
+def _common(given: StageInput) -> dict[str, Any]:
     """What does not hang on who is held against whom; read once a release."""
+    workspace, params = given.workspace, given.params
     membership = read_membership(workspace)
     anchor = workspace.baseline / "anchor"
     return {
@@ -65,6 +64,7 @@ def _common(workspace: Workspace, params: Params) -> dict[str, Any]:
         "shows": membership.shows,
         "exposed": membership.exposed,
         "certify_share": params.validation.shares.certify,
+        "show": given.workload.show,
         "digests": {"dataset": evaluation_digest(workspace), "code": code_digest()},
     }
 
