@@ -139,8 +139,20 @@ class Office:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One release at a time in a workspace; StateError when another one is at work."""
-        with workspace_lock(self.workspace):
+        from filelock import FileLock, Timeout
+
+        self.workspace.data.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.workspace.data / ".release.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StateError(
+                f"another release is at work in {self.workspace.root}; wait for it, or use a worktree of your own"
+            ) from None
+        try:
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def on_record(self, name: str) -> Iterator[None]:
@@ -164,25 +176,6 @@ class Office:
         """The parent run in MLflow, while one is open."""
         assert self._run_id is not None, "only within `on_record`"
         return self._run_id
-
-
-@contextmanager
-def workspace_lock(workspace: Workspace) -> Iterator[None]:
-    """One release at a time in a workspace; StateError when another one is at work."""
-    from filelock import FileLock, Timeout
-
-    workspace.data.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace.data / ".release.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StateError(
-            f"another release is at work in {workspace.root}; wait for it, or use a worktree of your own"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def prepare() -> Settings:

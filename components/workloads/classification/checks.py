@@ -33,7 +33,12 @@ def examine_classes(findings: Findings, config: ValidationConfig) -> Examined:
     placed = findings.placed()
     labelled = [fact for fact in findings.usable() if fact.source != "background"]
     return Examined(
-        checks=(*_label_checks(classes), *_class_checks(config), *_scene_checks()),
+        checks=(
+            *_label_checks(classes),
+            *(_catalog_checks() if has_catalog(findings) else ()),
+            *_class_checks(config),
+            *_scene_checks(),
+        ),
         frames={
             "labelled": [sample_row(fact) for fact in labelled],
             "classes": rows,
@@ -51,9 +56,14 @@ def examine_classes(findings: Findings, config: ValidationConfig) -> Examined:
     )
 
 
+def has_catalog(findings: Findings) -> bool:
+    """Whether there is a catalogue that says which classes there are."""
+    return bool(findings.models) or any(fact.source == "catalog" for fact in findings.facts)
+
+
 def class_names(findings: Findings) -> list[str]:
     """The classes that there are, sorted."""
-    source = "catalog" if any(fact.source == "catalog" for fact in findings.facts) or findings.models else "photo"
+    source = "catalog" if has_catalog(findings) else "photo"
     pictured = {fact.label for fact in findings.facts if fact.source == source and fact.label is not None}
     return sorted(pictured | set(findings.models))
 
@@ -96,7 +106,7 @@ def _label_checks(classes: Sequence[str]) -> list[Check]:
     ]
 
 
-def _class_checks(config: ValidationConfig) -> list[Check]:
+def _catalog_checks() -> list[Check]:
     return [
         Check(
             code="V011",
@@ -106,6 +116,11 @@ def _class_checks(config: ValidationConfig) -> list[Check]:
             expectation="ExpectColumnValuesToBeBetween",
             arguments={"column": "num_catalog", "min_value": 1},
         ),
+    ]
+
+
+def _class_checks(config: ValidationConfig) -> list[Check]:
+    return [
         Check(
             code="V012",
             severity="warning",

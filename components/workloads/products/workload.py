@@ -71,8 +71,6 @@ WORKLOAD = Workload(
                 "validation/classes.json",
                 "validation/photos/train",
                 "validation/photos/search",
-                "validation/samples/train.parquet",
-                "validation/samples/search.parquet",
             ),
         ),
         "selection": SELECTION,

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import components
 from components.core.decisions import TARGETS, WINNER, Decision
-from components.core.digests import digest_bytes, digest_json, digest_tree
+from components.core.digests import digest_bytes, digest_file, digest_json, digest_tree
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
+from components.core.manifest import Split
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 
@@ -142,9 +143,14 @@ def target_champion(baseline: Path, target: str) -> Path:
 
 
 def evaluation_digest(workspace: Workspace) -> str:
-    """The digest of what candidates are evaluated on: search and certify."""
-    photos = workspace.stage("validation") / "photos"
-    return digest_json([digest_tree(photos / split, "*.parquet") for split in ("search", "certify")])
+    """The digest of what candidates are evaluated on, search and certify: their questions and the photos.
+
+    Of a workspace whose photos are each asked for their label, since no questions were written, that of the photos.
+    """
+    splits: tuple[Split, ...] = ("search", "certify")
+    asked = [workspace.samples(split) for split in splits]
+    photos = [digest_tree(samples.images, "*.parquet") for samples in asked]
+    return digest_json([*photos, *(digest_file(samples.path) for samples in asked if samples.path.is_file())])
 
 
 @cache
