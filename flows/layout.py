@@ -106,7 +106,7 @@ def pipeline(workload: Workload) -> str:
 
 def check_pipeline(root: Path, workload: Workload) -> None:
     """StateError when a workspace's dvc.yaml is of an earlier version; what a user has added to it is theirs."""
-    stale = next(_lacking(root, workload), None)
+    stale = stale_part(root, workload)
     if stale is not None:
         raise StateError(
             f"{root / PIPELINE} is of an earlier version ({stale}): `detent upgrade` rewrites it, and says what will "
@@ -114,9 +114,9 @@ def check_pipeline(root: Path, workload: Workload) -> None:
         )
 
 
-def is_pipeline_current(root: Path, workload: Workload) -> bool:
-    """Whether dvc.yaml watches all that this version's stages read."""
-    return next(_lacking(root, workload), None) is None
+def stale_part(root: Path, workload: Workload) -> str | None:
+    """What this version wants of a workspace's dvc.yaml and does not find there, in words; None where all is there."""
+    return next(_lacking(root, workload), None) if (root / PIPELINE).is_file() else None
 
 
 def command(stage: Stage) -> str:
@@ -125,11 +125,9 @@ def command(stage: Stage) -> str:
 
 
 def _lacking(root: Path, workload: Workload) -> Iterator[str]:
-    """What this version wants of dvc.yaml and does not find there, in words."""
     import yaml
 
-    path = root / PIPELINE
-    found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    found = (yaml.safe_load((root / PIPELINE).read_text(encoding="utf-8")) or {}).get("stages", {})
     for stage, wanted in (yaml.safe_load(pipeline(workload)) or {})["stages"].items():
         here = found.get(stage)
         if here is None:

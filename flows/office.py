@@ -66,10 +66,8 @@ class Office:
 
     @cached_property
     def graph(self) -> Graph:
-        """DVC's graph of the stages; StateError when its dvc.yaml is of an earlier version."""
-        graph = Graph(self.workspace.root)
-        check_pipeline(self.workspace.root, self.workload)
-        return graph
+        """DVC's graph of the stages."""
+        return Graph(self.workspace.root)
 
     @cached_property
     def journal(self) -> Journal:
@@ -131,14 +129,30 @@ class Office:
         return stages[: stages.index(until) + 1]
 
     def changes(self, until: Stage | None = None) -> dict[Stage, list[str]]:
-        """The stages that must run, up to and with one if it is named, each with the reasons in words."""
+        """The stages that must run, up to and with one if it is named, each with the reasons in words.
+
+        StateError when dvc.yaml is of an earlier version.
+        """
+        check_pipeline(self.workspace.root, self.workload)
         return self.graph.changes(self.stages(until))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One release at a time in a workspace; StateError when another one is at work."""
-        with workspace_lock(self.workspace):
+        from filelock import FileLock, Timeout
+
+        self.workspace.data.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.workspace.data / ".release.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StateError(
+                f"another release is at work in {self.workspace.root}; wait for it, or use a worktree of your own"
+            ) from None
+        try:
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def on_record(self, name: str) -> Iterator[None]:
@@ -162,25 +176,6 @@ class Office:
         """The parent run in MLflow, while one is open."""
         assert self._run_id is not None, "only within `on_record`"
         return self._run_id
-
-
-@contextmanager
-def workspace_lock(workspace: Workspace) -> Iterator[None]:
-    """One release at a time in a workspace; StateError when another one is at work."""
-    from filelock import FileLock, Timeout
-
-    workspace.data.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace.data / ".release.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StateError(
-            f"another release is at work in {workspace.root}; wait for it, or use a worktree of your own"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def prepare() -> Settings:

@@ -24,7 +24,7 @@ def take_in(office: Office, addresses: Mapping[str, str]) -> None:
 
     check_names(office.workload, addresses)
     check_required(office, addresses)
-    graph = office.graph  # one of an earlier version is refused before anything is taken in
+    graph = office.graph
     for source in office.workload.sources:
         folder, address = office.workspace.source(source.name), addresses.get(source.name)
         if address is not None:

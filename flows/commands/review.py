@@ -12,13 +12,11 @@ from components.core.manifest import Split
 from components.core.workspace import Workspace
 from components.selection.review import marks, replay
 from components.selection.review.replay import Incident
-from components.validation.placement import write_placement
 from components.validation.retirement import set_aside
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
-from flows.graph import Graph
-from flows.office import prepare, workspace_lock
-from flows.placement import current_placement
+from flows.office import Office
+from flows.placement import current_placement, keep_memory
 
 
 def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = None) -> Answer:
@@ -26,15 +24,15 @@ def add_to_replay(samples: Sequence[str], *, reason: str, label: str | None = No
 
     SourceError for a sample that is neither an id of the search or train split nor a file.
     """
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
-    with workspace_lock(workspace):
+    office = Office.open()
+    workspace = office.workspace
+    with office.lock():
         certify = _unseen_ids(workspace)
         for sample in samples:
             asked, images = _question_of(sample, label, workspace)
-            incident = Incident(**asked, who=settings.actor, why=reason)
+            incident = Incident(**asked, who=office.settings.actor, why=reason)
             replay.add(workspace.replay, images, incident, certify_ids=certify)
-        Graph(workspace.root).track(workspace.replay)
+        office.graph.track(workspace.replay)
     return show_replay()
 
 
@@ -44,29 +42,27 @@ def pin_burned(*, reason: str) -> Answer:
     Releases go on from there, and every candidate is on hold until `detent refresh` deals a new certify split.
     StateError when the last decisions burned nothing.
     """
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
+    office = Office.open()
+    workspace = office.workspace
     burned = {name for decision in read_decisions(workspace).values() for name in decision.burned_ids}
     if not burned:
         raise StateError("the last decisions burned no samples; only an open look does (selection.policy.mode: open)")
-    with workspace_lock(workspace):
+    with office.lock():
         certify = workspace.samples("certify")
         read, shown = certify.reader(), set[str]()
         for row in certify.table(["sample_id", "images", "ask", "truth"]).to_pylist():
             if row["sample_id"] in burned:
                 shown |= {*row["images"]}
-                incident = Incident(**_asked(row), who=settings.actor, why=reason or "open look")
+                incident = Incident(**_asked(row), who=office.settings.actor, why=reason or "open look")
                 replay.add(workspace.replay, read(row["sample_id"]), incident)
-        graph = Graph(workspace.root)
-        graph.track(workspace.replay)
-        write_placement(workspace.placement, set_aside(current_placement(workspace, graph), shown))
-        graph.track(workspace.placement)
+        office.graph.track(workspace.replay)
+        keep_memory(office, set_aside(current_placement(workspace, office.graph), shown))
     return show_replay()
 
 
 def show_replay() -> Answer:
     """The pinned incidents."""
-    incidents = replay.read_incidents(Workspace.from_settings(prepare()).replay)
+    incidents = replay.read_incidents(Office.open().workspace.replay)
     rows = [(incident.sample_id, incident.truth, incident.who, incident.why) for incident in incidents]
     columns = ("sample", "label", "who", "why")
     value = {"incidents": [dict(zip(columns, row, strict=True)) for row in rows]}
@@ -75,16 +71,17 @@ def show_replay() -> Answer:
 
 def mark_label(sample: str, *, reason: str, undo: bool = False) -> Answer:
     """Put on record that a search or replay sample is wrongly labelled; it counts no more from the next look on."""
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
+    office = Office.open()
+    workspace = office.workspace
     splits: tuple[Split, ...] = ("search", "replay")
     found = [split for split in splits if _find(sample, split, workspace) is not None]
     if not found:
         raise DataError(f"{sample} is neither in the search split nor in the replay set; reports show the ids")
     verdict: Literal["right", "wrong"] = "right" if undo else "wrong"
-    with workspace_lock(workspace):
-        marks.mark(workspace.marks, sample, split=found[0], who=settings.actor, why=reason, verdict=verdict)
-        Graph(workspace.root).track(workspace.replay)
+    who = office.settings.actor
+    with office.lock():
+        marks.mark(workspace.marks, sample, split=found[0], who=who, why=reason, verdict=verdict)
+        office.graph.track(workspace.replay)
     return Answer(value={"sample": sample, "label": verdict}, lines=[f"{sample}: label on record as {verdict}"])
 
 

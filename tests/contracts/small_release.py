@@ -170,7 +170,7 @@ def with_training(**changes: Any) -> dict[str, Any]:
     return {**PARAMS, "training": {**PARAMS["training"], **changes}}
 
 
-def draw_sources(folder: Path) -> dict[str, str | None]:
+def draw_sources(folder: Path) -> dict[str, str]:
     """Draw catalogue (pictures, a model), photos and backgrounds below `folder`; returns their addresses by name."""
     shutil.rmtree(folder, ignore_errors=True)
     rng = np.random.default_rng(15)
