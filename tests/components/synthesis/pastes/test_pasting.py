@@ -140,7 +140,7 @@ def test_objects_tell_every_product_apart_and_leave_all_else_as_it_was():
         assert np.sum(masks, axis=0).max() <= 1, "a pixel shows one thing"
         own = np.any([mask for one, mask in zip(objects, masks, strict=True) if one["label"] == row["label"]], axis=0)
         whole = cv2.imdecode(np.frombuffer(row["mask"], np.uint8), cv2.IMREAD_GRAYSCALE) > 127
-        assert (own != whole).mean() < 0.03, "together the copies of the product are its mask"
+        assert (own & ~whole).mean() < 0.02 and (whole & ~own).mean() < 0.1, "but for slivers, the copies are the mask"
         copies = [one for one in objects if one["label"] == row["label"]]
         assert len(copies) == 1 or row["f_pile_size"] > 1
         piles += len(copies) > 1
