@@ -56,11 +56,9 @@ class SynthesisConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_moved(cls, values: Any) -> Any:
-        found = [name for name in MOVED if isinstance(values, Mapping) and name in values]
-        if found:
-            raise ValueError("; ".join(f"write synthesis.{name} as synthesis.{MOVED[name]} now" for name in found))
-        return values
+    def _read_older(cls, values: Any) -> Any:
+        """Workspaces keep the params.yaml that they were made with."""
+        return with_moved(values) if isinstance(values, Mapping) else values
 
     def terms(self, seed: int) -> Terms:
         """What all generators of a run with this seed go by."""
@@ -75,12 +73,20 @@ class SynthesisConfig(Section):
 
 
 def with_moved(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A section as it was written before generators were a list, in the places where its values stand now."""
+    """A section as it was written before generators were a list, in the places where its values stand now.
+
+    ValueError where a value stands in both places.
+    """
     moved: dict[str, Any] = {name: value for name, value in values.items() if name not in MOVED}
     for name, where in MOVED.items():
         if name in values:
             place, (*path, last) = moved, where.split(".")
             for part in path:
-                place = place.setdefault(part, {})
+                place[part] = dict(place.get(part) or {})
+                place = place[part]
+            if last in place:
+                raise ValueError(
+                    f"'{name}' stands in synthesis.{where} too: leave out its older place"
+                )
             place[last] = dict(values[name]) if isinstance(values[name], Mapping) else values[name]
     return moved
