@@ -1,19 +1,22 @@
-"""Sets up the desk at which promotion works: the journal and the three mirrors of its champion."""
+"""Sets up the desk at which promotion works: the journal and the two mirrors of its champion."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from components.core.champions import Champion, ChampionKey, Pointer
 from components.core.errors import IntegrityError, StateError
-from components.core.files import read_json
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 from components.packaging.building import content_digest, find_bento
+from components.packaging.packaging import read_bento
 from components.packaging.projection import BentoTag
+from components.promotion.anchors import ExtraAnchor, Head
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
-from components.promotion.projections import DeploymentPointer, Pointer
-from components.promotion.rows import Champion, ChampionKey, Digests
+from components.promotion.rows import Digests
 from components.promotion.signatures import signer_from_environment
 from components.selection.gate.gate import policy_digest
 from components.tracking.registry import champion_alias, set_champion_alias
@@ -29,6 +32,8 @@ from components.workloads.rails.records import (
     read_target_winners,
     read_winner,
 )
+
+HEAD_TAG = "detent.journal_head"
 
 
 class ModelAlias:
@@ -64,11 +69,31 @@ def open_journal(settings: Settings) -> Journal:
     return journal
 
 
-def open_desk(settings: Settings, tracker: Tracker) -> Desk:
-    """The journal with all its projections."""
-    home = settings.home.resolve()
-    projections = (ModelAlias(tracker), BentoTag(home / "bentoml", Pointer), DeploymentPointer(home))
-    return Desk(journal=open_journal(settings), projections=projections, notify=notifier_from_environment())
+def paper_desk(journal: Journal) -> Desk:
+    """The journal without mirrors, for verbs that move no champion; it needs no MLflow."""
+    return Desk(journal=journal, notify=notifier_from_environment())
+
+
+def full_desk(journal: Journal, tracker: Tracker) -> Desk:
+    """The journal with all its projections, its head anchored in MLflow too."""
+    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml"))
+    return replace(paper_desk(journal), projections=projections, extra_anchors=(mlflow_anchor(tracker),))
+
+
+def mlflow_anchor(tracker: Tracker) -> ExtraAnchor:
+    """The journal's head as a tag of the MLflow experiment."""
+
+    def publish(head: Head) -> None:
+        tracker.client.set_experiment_tag(tracker.experiment_id, HEAD_TAG, f"{head.sequence}:{head.digest}")
+
+    def read() -> Head | None:
+        text = tracker.client.get_experiment(tracker.experiment_id).tags.get(HEAD_TAG)
+        if text is None:
+            return None
+        sequence, _, digest = text.partition(":")
+        return Head(sequence=int(sequence), digest=digest)
+
+    return ExtraAnchor(name="MLflow tag", publish=publish, read=read)
 
 
 def current_winner(workspace: Workspace, target: str = "") -> Winner:
@@ -101,10 +126,10 @@ def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
 def bento_tag(workspace: Workspace, *, model: str, target: str = "") -> str:
     """The tag of the Bento that was packaged of a model; IntegrityError when it is of another, or of none."""
     path = bento_file(workspace, target)
-    value = read_json(path) if path.is_file() else {}
-    if value.get("tag") is None or value.get("model_digest") != model:
+    bento = read_bento(path, bento_home=workspace.bentos) if path.is_file() else None
+    if bento is None or bento.model_digest != model:
         raise IntegrityError(
-            f"{path} is of model {str(value.get('model_digest'))[:12]}, the winner is {model[:12]}: `detent run` "
-            "packages anew; nothing was proposed or promoted"
+            f"{path} is of model {bento.model_digest[:12] if bento is not None else 'none'}, the winner is "
+            f"{model[:12]}: `detent run` packages anew; nothing was proposed or promoted"
         )
-    return str(value["tag"])
+    return bento.tag

@@ -26,7 +26,8 @@ from components.core.workspace import Stage, Workspace
 class Source:
     """Something a user brings: `--source NAME=ADDRESS`, kept as the manifest `data/NAME`.
 
-    `rows` is what its manifest calls its rows. Of a labelled one each image has a label: its sub-folder, or a column.
+    `rows` is what its manifest calls its rows. Of a labelled one each image has a label: its sub-folder, or a column,
+    and there are at least `min_labels` of them. With `models` 3D models are taken in too, in `data/NAME/models`.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Source:
     rows: RowSource
     required: bool = False
     labelled: bool = True
+    min_labels: int = 0
+    models: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +122,10 @@ def show_plainly(sample: Mapping[str, Any], images: Sequence[bytes]) -> Shown:
 class Service:
     """What a Bento answers with.
 
-    `application` is "module:function"; the function takes the artefact's folder and the model's identity and returns
-    an ASGI application. The Bento ships what that module imports of ours and of the workload, and `packages` (names of
-    distributions, pinned to what is installed). `more_packages` names those that one artefact alone needs.
+    `application` is "module:function". The function is called when a server starts, with the artefact's folder and the
+    model's identity (`serving/identity.py`), and returns an ASGI application. The Bento ships what that module imports
+    of ours and of its own package, and `packages` (names of distributions, pinned to what is installed).
+    `more_packages` names those that one artefact alone needs.
     """
 
     application: str
@@ -140,7 +144,7 @@ class Workload:
     `code` names modules that its functions reach by no import. What follows it is optional: what gives the `Rules` of
     `components/validation` by which photos are dealt and asked about (None: each photo for its label), checks the
     sources together (warnings out, DataError if they do not fit), takes in a model from elsewhere (file and folder in,
-    digest out), makes a synthetic image again.
+    digest out), and the params.yaml that a new workspace starts with (without it, every default).
     """
 
     name: str
@@ -157,6 +161,7 @@ class Workload:
     rules: Callable[[], Any] | None = None
     check_sources: Callable[[Workspace], Sequence[str]] | None = None
     take_in: Callable[[Path, Path], str] | None = None
+    starting_params: Path | None = None
 
     def source(self, name: str) -> Source | None:
         """The source of this name."""

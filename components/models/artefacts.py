@@ -1,6 +1,7 @@
-"""A model on disk: `model.safetensors` (weights) beside `model.json` (architecture, classes, input).
+"""A classifier on disk: `model.safetensors` (weights) beside `model.json` (architecture, classes, input).
 
-Never a pickle. The model's digest covers both files, so that one changed weight or class name is another model.
+The artefact of the classification kit (`identity.py` says what any artefact is): its digest covers both files, so that
+one changed weight or class name is another model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Makes a Bento of a model: only what serving needs, under a tag that is the digest of what it ships.
 
-The digest covers the shipped source, the model's two files and the pinned requirements, and no time stamp, so
-making the same thing again finds the Bento that is there. A Bento is built in a folder of its own and renamed
+The source that it ships is the import closure of the service and of the workload's application, each module under its
+import path, a foreign package's too. The digest covers that, the model's files and the pinned requirements, and no time
+stamp, so making the same thing again finds the Bento that is there. A Bento is built in a folder of its own and renamed
 into the store when it is whole: a killed build leaves nothing that a later run takes for one.
 """
 
@@ -19,26 +20,18 @@ from typing import Any
 
 from filelock import FileLock
 
+from components.core.closures import closure
 from components.core.digests import digest_file, digest_json
-from components.core.errors import IntegrityError, SourceError, StateError
+from components.core.errors import ConfigError, IntegrityError, SourceError, StateError
 from components.core.files import install_directory, storage_errors, write_json, write_text
-from components.models.identity import CARD, WEIGHTS, model_digest
+from components.core.workloads import Service
+from components.models.identity import copy_artefact
 from components.serving.identity import IDENTITY_FILE, MODEL_FOLDER, Identity
 from components.serving.requirements import pinned_requirements
 
 NAME = "detent"
 SERVICE = "components.serving.service:Detent"
-DESCRIPTION = "Classifies images: POST /classify, field image (multipart file, or base64 in JSON)."
-SOURCES = (
-    "components/__init__.py",
-    "components/core/*.py",
-    "components/datasets/__init__.py",
-    "components/datasets/decoding.py",
-    "components/models/**/*.py",
-    "components/serving/*.py",
-)
-SHIPPED = (*SOURCES, f"{MODEL_FOLDER}/{WEIGHTS}", f"{MODEL_FOLDER}/{CARD}", IDENTITY_FILE)
-_ROOT = Path(__file__).resolve().parents[2]
+_OURS = "components"
 _TAG_LENGTH = 12
 _BUILD_FILE = "bentofile.yaml"  # written into the Bento by BentoML, with its own defaults
 
@@ -53,8 +46,8 @@ class BentoRef:
     model_digest: str
 
 
-def build_bento(model_folder: Path, *, version_info: Mapping[str, str], bento_home: Path) -> BentoRef:
-    """Build the Bento of a model into the store at `bento_home`, or find it there.
+def build_bento(model_folder: Path, *, service: Service, version_info: Mapping[str, str], bento_home: Path) -> BentoRef:
+    """Build the Bento of a model and a workload's service into the store at `bento_home`, or find it there.
 
     `version_info` comes out with every answer (`version` and whatever else the release says). StateError
     carries what BentoML said when it could not build.
@@ -65,11 +58,11 @@ def build_bento(model_folder: Path, *, version_info: Mapping[str, str], bento_ho
             _remove_leftovers(bento_home)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=bento_home) as scratch:
                 context = Path(scratch) / "context"
-                identity = _stage(context, model_folder, version_info)
+                identity = stage_context(context, model_folder, service, version_info)
                 digest = _shipped_digest(context)
                 path = bento_home / "bentos" / NAME / digest[:_TAG_LENGTH]
                 if not path.is_dir() or _shipped_digest(path / "src") != digest:
-                    made = _run_build(context, Path(scratch) / "home", path.name)
+                    made = _run_build(context, Path(scratch) / "home", path.name, service.description)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     install_directory(made, path)
                 write_text(path.parent / "latest", path.name)
@@ -100,17 +93,38 @@ def content_digest(path: Path) -> str:
     return _shipped_digest(path / "src")
 
 
-def _stage(context: Path, model_folder: Path, version_info: Mapping[str, str]) -> Identity:
-    for pattern in SOURCES:
-        for source in sorted(_ROOT.glob(pattern)):
-            _copy(source, context / source.relative_to(_ROOT))
+def shipped_sources(application: str) -> dict[str, Path]:
+    """By its place in a Bento each source file that it ships for an application "module:function".
+
+    ConfigError when there is no such module.
+    """
+    module, _, function = application.partition(":")
+    if not module or not function:
+        raise ConfigError(f'application {application!r} of the service is no "module:function"')
+    modules = closure((SERVICE.partition(":")[0], module), frozenset({_OURS, module.partition(".")[0]}))
+    return {_place(name, path): path for name, path in modules.items()}
+
+
+def _place(name: str, path: Path) -> str:
+    """Where a module lies below a folder of the import path, or a file "package/file" beside it."""
+    module, beside, file = name.partition("/")
+    folder = module.replace(".", "/")
+    if beside:
+        return f"{folder}/{file}"
+    return f"{folder}/{path.name}" if path.name == "__init__.py" else f"{folder}{''.join(path.suffixes)}"
+
+
+def stage_context(context: Path, model_folder: Path, service: Service, version_info: Mapping[str, str]) -> Identity:
+    """Lay out in `context` all that the Bento ships; what it is."""
+    for place, source in shipped_sources(service.application).items():
+        _copy(source, context / place)
     identity = Identity(
-        model_digest=model_digest(model_folder),
+        model_digest=copy_artefact(model_folder, context / MODEL_FOLDER),
+        application=service.application,
+        endpoint=service.endpoint,
         version_info=version_info,
-        requirements=pinned_requirements(model_folder),
+        requirements=pinned_requirements((*service.packages, *service.more_packages(model_folder))),
     )
-    for name in (WEIGHTS, CARD):
-        _copy(model_folder / name, context / MODEL_FOLDER / name)
     write_json(context / IDENTITY_FILE, identity.to_json())
     return identity
 
@@ -120,17 +134,23 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
+def shipped_files(context: Path) -> list[str]:
+    """What a bentofile includes to ship all that lies in `context`, in order."""
+    files = [path.relative_to(context).as_posix() for path in context.rglob("*") if path.is_file()]
+    return [f"/{name}" for name in sorted(files) if name != _BUILD_FILE]
+
+
 def _shipped_digest(folder: Path) -> str:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     shipped = [(p.relative_to(folder).as_posix(), p) for p in files]
     return digest_json([[name, digest_file(p)] for name, p in shipped if name != _BUILD_FILE])
 
 
-def _run_build(context: Path, home: Path, version: str) -> Path:
+def _run_build(context: Path, home: Path, version: str, description: str) -> Path:
     """Run BentoML's build in a process of its own, which imports the staged source and not this one."""
     import yaml
 
-    config: dict[str, Any] = {"service": SERVICE, "description": DESCRIPTION, "include": [f"/{p}" for p in SHIPPED]}
+    config: dict[str, Any] = {"service": SERVICE, "description": description, "include": shipped_files(context)}
     (context / _BUILD_FILE).write_text(yaml.safe_dump(config), encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(

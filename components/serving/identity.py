@@ -1,7 +1,6 @@
-"""Says which model a Bento serves: where its files lie below the Bento's root, and what its answers carry.
+"""Says what a Bento serves: where its model lies below the Bento's root, what answers, and what its answers carry.
 
 `identity.json` lies beside the model folder, so that equal files and requirements make an equal Bento.
-A plain `bentoml build` works without it; the version is then the start of the model's digest.
 """
 
 from __future__ import annotations
@@ -21,9 +20,14 @@ SHORT_DIGEST = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The model's digest (64 hex), what its release says about it, and the packages it was checked with."""
+    """The model's digest (64 hex), what its release says about it, and the packages it was checked with.
+
+    `application` is the "module:function" that makes what answers, `endpoint` tells people what to ask.
+    """
 
     model_digest: str
+    application: str
+    endpoint: str = ""
     version_info: Mapping[str, str] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
 
@@ -35,6 +39,8 @@ class Identity:
         """The content of `identity.json`."""
         return {
             "model_digest": self.model_digest,
+            "application": self.application,
+            "endpoint": self.endpoint,
             "version_info": dict(self.version_info),
             "requirements": list(self.requirements),
         }
@@ -46,6 +52,8 @@ def read_identity(path: Path) -> Identity:
     try:
         return Identity(
             model_digest=str(value["model_digest"]),
+            application=str(value["application"]),
+            endpoint=str(value["endpoint"]),
             version_info={str(key): str(text) for key, text in value["version_info"].items()},
             requirements=tuple(str(line) for line in value["requirements"]),
         )

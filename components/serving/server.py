@@ -27,19 +27,19 @@ _STOP_TIMEOUT_S = 3 * guard.GRACE_S
 _POLL_S = 0.1
 
 
-def serve(bento_path: Path, *, port: int, host: str = "127.0.0.1") -> None:
+def serve(bento_path: Path, *, port: int, host: str = "127.0.0.1", endpoint: str = "") -> None:
     """Serve a built Bento in the foreground until Ctrl-C; a line on standard error says when it is ready.
 
-    UnavailableError names a port that is taken and a server that does not start; SourceError a folder that is
-    no Bento.
+    `endpoint` is what people ask there. UnavailableError names a port that is taken and a server that does not start;
+    SourceError a folder that is no Bento.
     """
     check_port(port, host=host)
     with running(bento_path, port=port, host=host) as process:
         try:
             wait_until_ready(process, port=port, host=host)
             sys.stderr.write(
-                f"ready: {bento_path.parent.name}:{bento_path.name} answers POST http://{host}:{port}/classify "
-                "(Ctrl-C stops it; a new champion is served after a restart)\n"
+                f"ready: {bento_path.parent.name}:{bento_path.name} answers {endpoint or 'requests'} at "
+                f"http://{host}:{port} (Ctrl-C stops it; a new champion is served after a restart)\n"
             )
             code = process.wait()
         except KeyboardInterrupt:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.core.errors import StateError
-from components.core.files import write_bytes
+from components.core.errors import DataError, IntegrityError, StateError
+from components.models.identity import CARD, artefact_files, copy_artefact
 from components.tracking.runs import Tracker
 
 ALIAS = "champion"
@@ -15,18 +15,20 @@ DIGEST = "detent.digest"
 
 
 def register_model(tracker: Tracker, name: str, folder: Path, *, run_id: str, tags: Mapping[str, str]) -> str:
-    """Keep a model folder with its run and register it; returns the version. The same digest is registered once."""
+    """Keep a model's files with its run and register it; returns the version. The same digest is registered once."""
     from mlflow.exceptions import MlflowException
 
     known = _version_of(tracker, name, tags[DIGEST])
     if known is not None:
         return known
+    files = (*artefact_files(folder), CARD)
     try:
         tracker.client.create_registered_model(name, description="Candidates and champions of this workload.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    tracker.log_file(run_id, folder, "model")
+    for file in files:
+        tracker.log_file(run_id, folder / file, "model")
     source = f"{tracker.client.get_run(run_id).info.artifact_uri}/model"
     return str(tracker.client.create_model_version(name, source, run_id, tags=dict(tags)).version)
 
@@ -45,7 +47,10 @@ def fetch_model(tracker: Tracker, name: str, digest: str, *, out: Path) -> None:
 
 
 def fetch_version(tracker: Tracker, name: str, version: str, *, out: Path) -> None:
-    """Bring a registered version to the folder `out`; StateError when there is no such version."""
+    """Bring a registered version to the folder `out`.
+
+    StateError when there is no such version, IntegrityError when its files are not those that its card lists.
+    """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -53,10 +58,11 @@ def fetch_version(tracker: Tracker, name: str, version: str, *, out: Path) -> No
         source = tracker.client.get_model_version(name, version).source
     except MlflowException:
         raise StateError(f"'{name}' has no version {version} in MLflow's registry; `mlflow ui` lists them") from None
-    out.mkdir(parents=True, exist_ok=True)
     fetched = Path(download_artifacts(artifact_uri=source, tracking_uri=tracker.address))
-    for file in sorted(fetched.iterdir()):
-        write_bytes(out / file.name, file.read_bytes())
+    try:
+        copy_artefact(fetched, out)
+    except DataError as error:
+        raise IntegrityError(f"MLflow's registry holds '{name}' {version} incompletely: {error}") from error
 
 
 def _version_of(tracker: Tracker, name: str, digest: str) -> str | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.workloads import Service, Source, Step, Workload
+from components.core.workloads import Source, Step, Workload
 from components.core.workspace import Workspace
 from components.workloads.classification.incumbents import take_in_incumbent
 from components.workloads.classification.judging import judge
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.classification.recording import compare, record
+from components.workloads.classification.service import SERVICE
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
 from components.workloads.rails.stages.packaging import PACKAGING
@@ -19,6 +21,17 @@ from components.workloads.rails.stages.validation import validation_step
 
 if TYPE_CHECKING:
     from components.validation.rules import Rules
+
+CATALOG = Source(
+    name="catalog",
+    summary="product pictures and 3D models, a sub-folder a class",
+    rows="catalog",
+    required=True,
+    min_labels=2,
+    models=True,
+)
+PHOTOS = Source(name="photos", summary="customers' photos, a sub-folder a class", rows="photo")
+BACKGROUNDS = Source(name="backgrounds", summary="any photos without the products", rows="background", labelled=False)
 
 
 def check_sources(workspace: Workspace) -> Sequence[str]:
@@ -43,16 +56,7 @@ WORKLOAD = Workload(
     name="products",
     summary="which of a catalogue's products is on a photo",
     params=ClassificationParams,
-    sources=(
-        Source(
-            name="catalog",
-            summary="product pictures and 3D models, a sub-folder a class",
-            rows="catalog",
-            required=True,
-        ),
-        Source(name="photos", summary="customers' photos, a sub-folder a class", rows="photo"),
-        Source(name="backgrounds", summary="any photos without the products", rows="background", labelled=False),
-    ),
+    sources=(CATALOG, PHOTOS, BACKGROUNDS),
     stages={
         "validation": validation_step("catalog", "photos", "backgrounds"),
         "synthesis": Step(
@@ -75,15 +79,11 @@ WORKLOAD = Workload(
         "packaging": PACKAGING,
     },
     judge=judge,
-    service=Service(
-        application="components.serving.classification:build_application",
-        endpoint="POST /classify",
-        description="Classifies images: POST /classify, field image (multipart file, or base64 in JSON).",
-        packages=("pillow", "python-multipart", "safetensors", "torch", "torchvision"),
-    ),
+    service=SERVICE,
     record=record,
     compare=compare,
     rules=rules,
     check_sources=check_sources,
     take_in=take_in_incumbent,
+    starting_params=Path(__file__).with_name("params.yaml"),
 )

@@ -1,4 +1,4 @@
-"""A Bento pins what serving its own model needs: onnxruntime only where an ONNX program runs, however deep inside."""
+"""A Bento pins what serving and its workload need, and what this model alone needs."""
 
 import json
 from importlib.metadata import version
@@ -9,10 +9,10 @@ import pytest
 
 from components.core.errors import UnavailableError
 from components.models.identity import CARD, WEIGHTS
-from components.packaging import building
-from components.serving import requirements
+from components.packaging.building import stage_context
 from components.serving.identity import IDENTITY_FILE, MODEL_FOLDER, read_identity
-from components.serving.requirements import ONNX_PACKAGE, SERVED_PACKAGES, pinned_requirements
+from components.serving.requirements import SERVING_PACKAGES, pinned_requirements
+from components.workloads.classification.service import ONNX_PACKAGE, SERVICE, packages_of
 
 CONVNET = {"family": "convnet", "num_classes": 2, "widths": [4], "blocks": [1]}
 ONNX = {"family": "onnx", "num_bytes": 3, "batch": None}
@@ -30,28 +30,25 @@ def names(lines: tuple[str, ...]) -> list[str]:
     return [line.partition("==")[0] for line in lines]
 
 
-@pytest.mark.parametrize(("architecture", "needed"), [(CONVNET, False), (ONNX, True), (HELD, True)])
-def test_onnxruntime_is_pinned_where_it_runs(tmp_path: Path, architecture: dict[str, Any], needed: bool) -> None:
-    lines = pinned_requirements(model(tmp_path / "m", architecture))
-    assert set(names(lines)) == {*SERVED_PACKAGES, *([ONNX_PACKAGE] if needed else [])}
-    assert names(lines) == sorted(names(lines))
-    assert not needed or f"{ONNX_PACKAGE}=={version(ONNX_PACKAGE)}" in lines
+@pytest.mark.parametrize(("architecture", "needed"), [(CONVNET, ()), (ONNX, (ONNX_PACKAGE,)), (HELD, (ONNX_PACKAGE,))])
+def test_onnxruntime_is_needed_where_it_runs(tmp_path: Path, architecture: dict[str, Any], needed: tuple) -> None:
+    assert packages_of(model(tmp_path / "m", architecture)) == needed
 
 
 def test_a_class_of_that_name_needs_nothing(tmp_path: Path) -> None:
-    assert ONNX_PACKAGE not in names(pinned_requirements(model(tmp_path / "m", CONVNET, classes=("onnx", "dog"))))
-    assert names(pinned_requirements(tmp_path / "nothing")) == sorted(SERVED_PACKAGES)
+    assert packages_of(model(tmp_path / "m", CONVNET, classes=("onnx", "dog"))) == ()
 
 
-def test_a_staged_bento_names_it_in_its_identity_and_reads_its_own_card(tmp_path: Path) -> None:
-    building._stage(tmp_path / "context", model(tmp_path / "m", HELD), {"version": "1"})
-    identity = read_identity(tmp_path / "context" / IDENTITY_FILE)
-    assert ONNX_PACKAGE in names(identity.requirements)
-    assert identity.requirements == pinned_requirements(tmp_path / "context" / MODEL_FOLDER)
-    assert Path(requirements.__file__).parents[2] / MODEL_FOLDER == requirements._OWN_MODEL
+def test_a_staged_bento_names_what_it_needs_in_its_identity(tmp_path: Path) -> None:
+    staged = stage_context(tmp_path / "context", model(tmp_path / "m", HELD), SERVICE, {"version": "1"})
+    assert read_identity(tmp_path / "context" / IDENTITY_FILE) == staged
+    assert set(names(staged.requirements)) == {*SERVING_PACKAGES, *SERVICE.packages, ONNX_PACKAGE}
+    assert names(staged.requirements) == sorted(names(staged.requirements))
+    assert f"{ONNX_PACKAGE}=={version(ONNX_PACKAGE)}" in staged.requirements
+    assert (staged.application, staged.endpoint) == (SERVICE.application, "POST /classify")
+    assert sorted(path.name for path in (tmp_path / "context" / MODEL_FOLDER).iterdir()) == [CARD, WEIGHTS]
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "ONNX_PACKAGE", "no-such-runtime")
+def test_what_is_not_installed_is_named() -> None:
     with pytest.raises(UnavailableError, match="pip install no-such-runtime"):
-        pinned_requirements(model(tmp_path / "m", ONNX))
+        pinned_requirements(["no-such-runtime"])

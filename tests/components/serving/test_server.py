@@ -115,7 +115,7 @@ def start_fake(tmp_path: Path, port: int, source: str) -> subprocess.Popen[str]:
         # a shell gives what it starts in the background an ignored Ctrl-C
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"server._server_command = lambda *_: [sys.executable, '-c', {source!r}, '{port}']; "
-        f"server.serve(Path({str(tmp_path)!r}), port={port})"
+        f"server.serve(Path({str(tmp_path)!r}), port={port}, endpoint='POST /ask')"
     )
     return subprocess.Popen(
         [sys.executable, "-c", script], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_cleanly_after_the_line_that_says_ready(tmp_path: Path) -> N
     port = free_port()
     owner = start_fake(tmp_path, port, FAKE_SERVER)
     assert owner.stderr is not None
-    assert f"http://127.0.0.1:{port}/classify" in owner.stderr.readline()
+    assert f"answers POST /ask at http://127.0.0.1:{port} " in owner.stderr.readline()
     owner.send_signal(signal.SIGINT)
     assert owner.communicate(timeout=20)[1] == "stopping\n"
     assert owner.returncode == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import StateError
+from components.core.errors import DataError, StateError
+from components.models.identity import model_digest
 from components.tracking.registry import DIGEST, champion_alias, fetch_model, register_model, set_champion_alias
 from components.tracking.runs import NOTE, PARENT, PROCESS, Tracker
 
@@ -63,15 +64,29 @@ def test_only_ghosts_are_ended(tracker: Tracker) -> None:
 def test_a_digest_is_registered_once_and_comes_back_whole(tracker: Tracker, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    (model / "model.json").write_text("{}")
+    (model / "model.json").write_text('{"files": ["model.safetensors", "catalog.index"]}')
+    (model / "model.safetensors").write_text("weights")
+    (model / "catalog.index").write_text("index")
+    (model / ".left-by-a-kill").write_text("half")
     with tracker.run("candidate") as run_id:
         first = register_model(tracker, "shop", model, run_id=run_id, tags={DIGEST: "d" * 64})
         again = register_model(tracker, "shop", model, run_id=run_id, tags={DIGEST: "d" * 64})
     assert first == again == "1"
     fetch_model(tracker, "shop", "d" * 64, out=tmp_path / "back")
-    assert (tmp_path / "back" / "model.json").read_text() == "{}"
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == [
+        "catalog.index",
+        "model.json",
+        "model.safetensors",
+    ]
+    assert model_digest(tmp_path / "back") == model_digest(model)
     with pytest.raises(StateError, match="no version of 'shop'"):
         fetch_model(tracker, "shop", "e" * 64, out=tmp_path / "other")
+    (model / "notes.txt").write_text("not listed")
+    with (
+        tracker.run("another") as run_id,
+        pytest.raises(DataError, match=r"notes\.txt, which model\.json does not list"),
+    ):
+        register_model(tracker, "shop", model, run_id=run_id, tags={DIGEST: "f" * 64})
     assert champion_alias(tracker, "shop") is None
     set_champion_alias(tracker, "shop", digest="d" * 64, sequence=7)
     assert champion_alias(tracker, "shop") == ("d" * 64, 7)

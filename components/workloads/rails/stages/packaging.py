@@ -10,9 +10,13 @@ def packaging(given: StageInput) -> StageReport:
     """The winner in; a Bento that answers as it was evaluated out, and one for each target that is to be served."""
     from components.workloads.rails.packaging import package_winners
 
-    report = package_winners(given.workspace, given.params)
+    report = package_winners(given)
     write_report(given.workspace.stage("packaging"), report)
     return report
 
 
-PACKAGING = Step(run=packaging, sections=("packaging",), reads=("selection", "training", "validation/photos/search"))
+PACKAGING = Step(
+    run=packaging,
+    sections=("packaging",),
+    reads=("selection", "training", "validation/photos/search", "validation/samples/search.parquet"),
+)

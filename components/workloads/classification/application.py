@@ -1,7 +1,6 @@
 """Answers `POST /classify`: an image in, the five likeliest classes in order and the model's identity out.
 
-The web application is built without a model, so that a build can import it; the service gives it one when
-it starts. Whatever is wrong with a request is answered with a status of 4xx and a reason, never logged.
+Whatever is wrong with a request is answered with a status of 4xx and a reason, never logged.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI, Request
@@ -87,9 +87,22 @@ _REQUEST = {
 _PROBLEMS: dict[int | str, dict[str, object]] = {status: {"model": Problem} for status in (400, 413, 415)}
 
 
-def build_application() -> FastAPI:
-    """The web application; give it a model as `application.state.classifier` before the first request."""
+def make_application(artefact: Path, identity: Identity) -> FastAPI:
+    """The application on a model: loads it, and checks that it is the one of this identity."""
+    from components.models.artefacts import load_model
+    from components.models.prediction import predict
+
+    model = load_model(artefact, digest=identity.model_digest)
+    batcher = Batcher(lambda pixels: predict(model, pixels))
+    return build_application(
+        Classifier(classes=model.spec.classes, size_px=model.spec.size_px, batcher=batcher, identity=identity)
+    )
+
+
+def build_application(classifier: Classifier) -> FastAPI:
+    """The web application around a classifier."""
     application = FastAPI(title="Detent", docs_url=None, redoc_url=None, openapi_url=None)
+    application.state.classifier = classifier
     application.add_api_route(
         "/classify",
         _classify,
@@ -98,8 +111,6 @@ def build_application() -> FastAPI:
         responses=_PROBLEMS,
         openapi_extra={"requestBody": _REQUEST},
     )
-    # BentoML's own page at / loads a tracker from the network.
-    application.add_api_route("/", _index, methods=["GET"], include_in_schema=False)
     return application
 
 
@@ -128,10 +139,6 @@ def _decoding_slots(request: Request) -> asyncio.Semaphore:
         state.decoding = asyncio.Semaphore(os.cpu_count() or 1)
     slots: asyncio.Semaphore = state.decoding
     return slots
-
-
-async def _index() -> dict[str, str]:
-    return {"classify": "POST /classify", "ready": "GET /readyz", "metrics": "GET /metrics", "api": "GET /docs.json"}
 
 
 def best_classes(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> list[dict[str, str | float]]:

@@ -17,9 +17,9 @@ from components.datasets.decoding import decode_fit
 from components.models.artefacts import load_model
 from components.models.prediction import predict
 from components.serving.batching import Batcher
-from components.serving.classification import Classifier, best_classes, build_application
 from components.serving.identity import Identity
 from components.serving.uploads import MAX_BODY_BYTES
+from components.workloads.classification.application import Classifier, best_classes, build_application
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -163,12 +163,13 @@ def test_the_log_holds_no_trace_and_no_failure(server, images) -> None:
 
 def ask_locally(*requests: dict) -> list[httpx.Response]:
     """The answers of an application without a server around it, whose model always says a 1/4, b 3/4."""
-    application = build_application()
-    application.state.classifier = Classifier(
-        classes=("a", "b"),
-        size_px=16,
-        batcher=Batcher(lambda pixels: np.tile(np.float32([0.25, 0.75]), (len(pixels), 1))),
-        identity=Identity(model_digest="f" * 64),
+    application = build_application(
+        Classifier(
+            classes=("a", "b"),
+            size_px=16,
+            batcher=Batcher(lambda pixels: np.tile(np.float32([0.25, 0.75]), (len(pixels), 1))),
+            identity=Identity(model_digest="f" * 64, application="unused:here"),
+        )
     )
 
     async def run() -> list[httpx.Response]:
