@@ -85,8 +85,6 @@ def with_moved(values: Mapping[str, Any]) -> dict[str, Any]:
                 place[part] = dict(place.get(part) or {})
                 place = place[part]
             if last in place:
-                raise ValueError(
-                    f"'{name}' stands in synthesis.{where} too: leave out its older place"
-                )
+                raise ValueError(f"'{name}' stands in synthesis.{where} too: leave out its older place")
             place[last] = dict(values[name]) if isinstance(values[name], Mapping) else values[name]
     return moved

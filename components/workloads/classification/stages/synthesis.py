@@ -27,6 +27,7 @@ def synthesis(given: StageInput) -> StageReport:
         config,
         out=out,
         seed=given.params.seed,
+        code=given.code["synthesis"],
         cache=workspace.cache,
     )
     draw_contact_sheet(out, out / "contact_sheet.png")

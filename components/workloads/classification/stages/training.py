@@ -34,6 +34,7 @@ def training(given: StageInput) -> StageReport:
         synthetic=workspace.stage("synthesis"),
         classes=tuple(json.loads((validated / "classes.json").read_text(encoding="utf-8"))),
         champion=champion_folder(workspace),
+        code=given.code["training"],
         cache=workspace.cache,
         scratch=workspace.scratch,
     )
