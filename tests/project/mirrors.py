@@ -3,7 +3,6 @@
 MIRRORS = {
     "components.core.champions": "tests/components/promotion/test_promotions.py",
     "components.core.errors": "tests/flows/test_command_line.py",
-    "components.core.samples": "tests/components/core/test_samples.py",
     "components.core.stages": "tests/flows/test_release.py",
     "components.core.workloads": "tests/contracts/test_faults.py",
     "components.core.workspace": "tests/flows/test_release.py",
