@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 Release = tuple[Workspace, dict[str, str | None]]
 ROOT = Path(components.__file__).parents[1]
 Install = Callable[..., None]
+MADE_FROM: list[str] = []  # of the model that this tree's code made
 
 
 @pytest.fixture
@@ -37,9 +38,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         text = (root / name).read_text(encoding="utf-8")
         assert old in text
         (root / name).write_text(text.replace(old, new, 1), encoding="utf-8")
-        monkeypatch.setattr(
-            closures, "find_spec", lambda _name: SimpleNamespace(submodule_search_locations=[str(root)])
-        )
+        spec = SimpleNamespace(submodule_search_locations=[str(root)])
+        monkeypatch.setattr(closures, "find_spec", lambda _name: spec)
 
     return install
 
@@ -81,6 +81,7 @@ def test_a_readme_and_a_comment_run_nothing(release: Release, install: Install) 
     install("training/README.md", "#", "# On")
     assert run_release("training", sources={}).value["ran"] == []
     assert made_from(workspace) == before
+    MADE_FROM.append(before)
 
 
 def test_a_changed_loss_trains_again_and_shows_in_the_models_provenance(release: Release, install: Install) -> None:
@@ -98,11 +99,16 @@ def test_a_changed_loss_trains_again_and_shows_in_the_models_provenance(release:
 
 
 def test_by_hand_dvc_takes_the_code_that_is_here_now_and_then_has_nothing_to_do(release: Release) -> None:
-    """The story so far ended with other code than this tree's, which `dvc repro` is to notice by itself."""
+    """The story so far ended with other code than this tree's, which `dvc repro` is to notice by itself.
+
+    It has not forgotten what this tree's code made before, and brings that back.
+    """
     workspace, _ = release
+    assert [made_from(workspace)] != MADE_FROM
     told = by_hand(workspace, "repro", "training")
-    assert "Running stage 'code'" in told and "Running stage 'training'" in told
+    assert "Running stage 'code'" in told and "Stage 'training' is cached - skipping run, checking out outputs" in told
     assert "Stage 'synthesis' didn't change, skipping" in told
+    assert [made_from(workspace)] == MADE_FROM
     told = by_hand(workspace, "repro", "training")
     assert "Running stage 'code'" in told
     assert all(f"Stage '{name}' didn't change, skipping" in told for name in ("validation", "synthesis", "training"))
