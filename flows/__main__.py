@@ -325,7 +325,7 @@ def verify(adopt_head: bool, reason: str) -> Answer:
 @click.option("--bento", help="A Bento's tag, detent:VERSION, instead of the champion's.")
 @click.option("--target", default="", help="Serve this target's own champion instead of the main one.")
 def serve(port: int, host: str, bento: str | None, target: str) -> None:
-    """Answer over HTTP with the champion: POST /classify, GET /readyz."""
+    """Answer over HTTP with the champion, as its workload does; GET /readyz says when it is ready."""
     set_up_environment()
     from flows.commands.serve import serve_champion
 
