@@ -19,6 +19,7 @@ from components.core.files import write_text
 from components.core.params import parse_section
 from components.core.workloads import Step, Workload
 from components.core.workspace import STAGES, Stage
+from components.workloads.rails.code import CODE
 
 PIPELINE = "dvc.yaml"
 _WIDTH = 120
@@ -26,6 +27,14 @@ _HEAD = """\
 # The one graph of stages. `detent run release` runs the changed ones and records them in dvc.lock;
 # `dvc repro` by hand does the same work with the same commands.
 stages:
+"""
+_CODE = f"""\
+  {CODE}:
+    desc: say what the code of each stage is, by what it imports
+    cmd: python -m components.workloads {CODE}
+    always_changed: true # it takes a moment, and stages run anew only where it says something else
+    outs:
+      - data/{CODE}: {{cache: false}}
 """
 _CONFIG = {"analytics": False, "autostage": False, "check_update": False}
 _HOME = ".detent/\n"
@@ -101,7 +110,7 @@ def filled_params(workload: Workload, sections: Mapping[str, Any]) -> str:
 def pipeline(workload: Workload) -> str:
     """The text of dvc.yaml for a workload."""
     stages = [stage for stage in STAGES if stage in workload.stages]
-    return _HEAD + "".join(_stage_text(stage, workload.stages[stage]) for stage in stages)
+    return _HEAD + _CODE + "".join(_stage_text(stage, workload.stages[stage]) for stage in stages)
 
 
 def check_pipeline(root: Path, workload: Workload) -> None:
@@ -148,7 +157,7 @@ def _stage_text(stage: Stage, step: Step) -> str:
     about = (step.run.__doc__ or stage).strip().splitlines()[0].rstrip(".")
     lines = [f"  {stage}:", f"    desc: {about}", f"    cmd: {command(stage)}"]
     lines.append(f"    params: [{', '.join(('workload', *step.sections))}]")
-    lines += ["    deps:", *(f"      - data/{name}" for name in step.reads)]
+    lines += ["    deps:", *(f"      - data/{name}" for name in (f"{CODE}/{stage}.json", *step.reads))]
     return "\n".join([*lines, f"    outs: [data/{stage}]"]) + "\n"
 
 

@@ -26,7 +26,6 @@ from components.workloads.rails.records import (
     Winner,
     bento_file,
     check_winner,
-    code_digest,
     evaluation_digest,
     pinned_digest,
     read_target_winners,
@@ -102,8 +101,8 @@ def current_winner(workspace: Workspace, target: str = "") -> Winner:
     return winner
 
 
-def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
-    """What an approval of this winner is bound to, computed afresh."""
+def digests_of(winner: Winner, workspace: Workspace, params: Params, *, code: str) -> Digests:
+    """What an approval of this winner is bound to, computed afresh; `code` is the digest of the release's."""
     policy = policy_digest(params.selection.policy)
     check_winner(winner, workspace, policy=policy)
     model = model_digest(winner.model(workspace))
@@ -114,7 +113,7 @@ def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
         decision=winner.digest,
         bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model, target=winner.target))),
         champion=pinned_digest(workspace, winner.target),
-        code=code_digest(),
+        code=code,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ from components.core.workspace import STAGES, Stage, Workspace
 from components.promotion.actors import Actor, current_actor
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
+from components.workloads.rails.code import code_of, release_code, write_code
 from components.workloads.rails.params import Params
-from components.workloads.rails.records import code_digest
 from components.workloads.registry import find_workload, load_params
 from flows.graph import Graph
 from flows.layout import check_pipeline
@@ -66,8 +66,15 @@ class Office:
 
     @cached_property
     def graph(self) -> Graph:
-        """DVC's graph of the stages."""
-        return Graph(self.workspace.root)
+        """DVC's graph of the stages, told of the code that runs."""
+        graph = Graph(self.workspace.root)
+        write_code(self.workload, self.workspace)
+        return graph
+
+    @cached_property
+    def code(self) -> Mapping[Stage, str]:
+        """The digest of each stage's code."""
+        return code_of(self.workload, self.workspace)
 
     @cached_property
     def journal(self) -> Journal:
@@ -99,7 +106,7 @@ class Office:
     @property
     def given(self) -> StageInput:
         """What a stage is given."""
-        return StageInput(workspace=self.workspace, params=self.params, workload=self.workload)
+        return StageInput(workspace=self.workspace, params=self.params, workload=self.workload, code=self.code)
 
     @cached_property
     def model_name(self) -> str:
@@ -161,7 +168,7 @@ class Office:
         tags = {
             "detent.workload": self.params.workload,
             "detent.catalog": self.params.catalog,
-            "detent.code_digest": code_digest(),
+            "detent.code_digest": release_code(self.code),
         }
         with self.tracker.run(name, tags=tags) as run_id:
             self.tracker.log(run_id, params=self.params.model_dump(mode="json"))

@@ -82,7 +82,8 @@ def perform(office: Office, stage: Stage) -> StageReport:
         log.info("%s: unchanged", stage)
         return read_report(folder)
     log.info("%s: %s", stage, "; ".join(reasons[:3]))
-    with office.tracker.run(stage, parent=office.run_id, tags={"detent.stage": stage}) as run_id:
+    tags = {"detent.stage": stage, "detent.code_digest": office.code[stage]}
+    with office.tracker.run(stage, parent=office.run_id, tags=tags) as run_id:
         started = time.perf_counter()
         with office.graph.recording(stage):
             report = office.workload.stages[stage].run(office.given)

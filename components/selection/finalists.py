@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from components.core.decisions import TARGETS, Decision
-from components.core.files import read_json, write_json
+from components.core.files import write_json
 from components.core.stages import StageReport
 from components.selection.gate.evidence import Case
 from components.selection.gate.gate import decide
@@ -25,7 +23,6 @@ from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
 from components.selection.search.targets import Target, choose
 
-FAMILY, RECORD = "family", "record.json"
 _AT = "@"  # no candidate's name holds it
 
 
@@ -52,25 +49,6 @@ class Served:
     def sentence(self) -> str:
         """For people."""
         return f"{self.candidate}: {self.reason}" if self.candidate is not None else f"none: {self.reason}"
-
-
-def write_record(
-    training: Path, *, targets: Mapping[str, Mapping[str, str]], costs: Mapping[str, Mapping[str, float]]
-) -> None:
-    """Keep with training what its family was searched for: by target a candidate or a reason, costs by candidate."""
-    write_json(training / FAMILY / RECORD, {"targets": dict(targets), "costs": dict(costs)})
-
-
-def read_record(training: Path) -> dict[str, Any]:
-    """What `write_record` kept; nothing where there was no family."""
-    path = training / FAMILY / RECORD
-    return read_json(path) if path.is_file() else {"targets": {}, "costs": {}}
-
-
-def num_searched(training: Path) -> int:
-    """How many settings of a family's members the search split was asked about; 0 where there was no family."""
-    path = training / FAMILY / "members.parquet"
-    return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
 
 
 def stem_of(candidate: str, target: str) -> str:

@@ -58,7 +58,7 @@ class Contest:
     """Who is held against whom, on which questions, and what is known beside the verdicts.
 
     `own` has the champions of targets that run another than the main one, `record` what training's family was searched
-    for (`finalists.read_record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
+    for (`search.record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
     `Evidence`; `show` makes a question something that people can look at; `digests` has those of data set and code.
     """
 

@@ -184,6 +184,7 @@ def _judged(name: str, synthetic: Path, splits: dict[str, Path], folder: Path, *
         synthetic=synthetic,
         classes=tuple(classes),
         champion=None,
+        code="benchmark",
         cache=folder / "cache",
         scratch=folder / "scratch",
     )

@@ -15,7 +15,8 @@ from components.core.errors import IntegrityError, RefusedError, StateError
 from components.core.workspace import Workspace
 from components.packaging.projection import BentoTag
 from components.promotion.policy import ApprovalPolicy
-from components.workloads.rails.records import code_digest, read_decisions
+from components.workloads.rails.code import release_code
+from components.workloads.rails.records import read_decisions
 from flows.commands.decide import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.run import run_release
 from flows.commands.status import read_status
@@ -120,7 +121,7 @@ def test_the_proposal_is_bound_to_the_decision_and_the_code(release: Release) ->
     digests = row["details"]["candidate"]["digests"]
     assert row["details"]["candidate"]["outcome"] == "PROMOTE"
     assert digests["decision"] == row["decision"] == read_decisions(workspace)["plain"].digest
-    assert digests["code"] == code_digest() == read_decisions(workspace)["plain"].digests["code"]
+    assert digests["code"] == release_code(Office.open().code) == read_decisions(workspace)["plain"].digests["code"]
 
 
 def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:

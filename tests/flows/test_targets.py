@@ -28,7 +28,7 @@ from components.models.identity import model_digest
 from components.models.networks.registry import build_network
 from components.models.prediction import normalise
 from components.packaging.projection import BentoTag, champion_bento
-from components.selection.finalists import write_record
+from components.selection.search.record import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.rails.records import read_decisions, read_target_winners
 from flows import ghosts, promotion

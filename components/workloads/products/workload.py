@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.core.workloads import Source, Step, Workload
 from components.core.workspace import Workspace
@@ -12,15 +11,13 @@ from components.workloads.classification.incumbents import take_in_incumbent
 from components.workloads.classification.judging import judge
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.classification.recording import compare, record
+from components.workloads.classification.rules import rules
 from components.workloads.classification.service import SERVICE
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
 from components.workloads.rails.stages.validation import validation_step
-
-if TYPE_CHECKING:
-    from components.validation.rules import Rules
 
 CATALOG = Source(
     name="catalog",
@@ -43,13 +40,6 @@ def check_sources(workspace: Workspace) -> Sequence[str]:
         return ()
     without = check_classes(workspace.source("catalog"), workspace.source("photos"))
     return (f"no photos of {', '.join(without)}: learned from synthetic images alone",) if without else ()
-
-
-def rules() -> Rules:
-    """Photos dealt so that each class comes into every split, and asked for their class."""
-    from components.workloads.classification import checks
-
-    return checks.rules()
 
 
 WORKLOAD = Workload(

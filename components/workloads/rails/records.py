@@ -7,10 +7,8 @@ one asks `check_winner` that this Decision is about what lies here now.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import components
 from components.core.decisions import TARGETS, WINNER, Decision
 from components.core.digests import digest_bytes, digest_file, digest_json, digest_tree
 from components.core.errors import DataError, IntegrityError
@@ -151,16 +149,6 @@ def evaluation_digest(workspace: Workspace) -> str:
     asked = [workspace.samples(split) for split in splits]
     photos = [digest_tree(samples.images, "*.parquet") for samples in asked]
     return digest_json([*photos, *(digest_file(samples.path) for samples in asked if samples.path.is_file())])
-
-
-@cache
-def code_digest() -> str:
-    """The digest of the code that trains, evaluates, decides and promotes, as it lay when first asked.
-
-    It is the code that this process runs, wherever that is installed; a workspace may hold none, or a copy.
-    """
-    root = Path(components.__file__).parent
-    return digest_json([digest_tree(root, pattern) for pattern in ("*.py", "*.j2")])
 
 
 def _winner(path: Path, candidate: object, stem: object, *, named: object, target: str = "") -> Winner:

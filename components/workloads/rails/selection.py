@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.core.decisions import Decision
 from components.core.errors import StateError
@@ -13,12 +13,15 @@ from components.core.stages import StageReport
 from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.selection.finalists import num_searched, read_record
 from components.selection.review.marks import read_marks
+from components.selection.search.record import num_searched, read_record
 from components.selection.stage import RESEED, Contest, Judge, Model, decide_pair, decide_release
+from components.workloads.rails.code import release_code
 from components.workloads.rails.looks import open_ledger, read_membership
-from components.workloads.rails.params import Params
-from components.workloads.rails.records import champion_folder, code_digest, evaluation_digest
+from components.workloads.rails.records import champion_folder, evaluation_digest
+
+if TYPE_CHECKING:
+    from components.workloads.rails.params import Params
 
 
 def gate(given: StageInput, *, champion: Path | None, out: Path) -> StageReport:
@@ -65,7 +68,7 @@ def _common(given: StageInput) -> dict[str, Any]:
         "exposed": membership.exposed,
         "certify_share": params.validation.shares.certify,
         "show": given.workload.show,
-        "digests": {"dataset": evaluation_digest(workspace), "code": code_digest()},
+        "digests": {"dataset": evaluation_digest(workspace), "code": release_code(given.code)},
     }
 
 
