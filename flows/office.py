@@ -67,8 +67,9 @@ class Office:
     @cached_property
     def graph(self) -> Graph:
         """DVC's graph of the stages, told of the code that runs."""
+        graph = Graph(self.workspace.root)
         write_code(self.workload, self.workspace)
-        return Graph(self.workspace.root)
+        return graph
 
     @cached_property
     def code(self) -> Mapping[Stage, str]:

@@ -65,4 +65,4 @@ def test_the_wheel_makes_a_workspace_and_validates_in_it(installed: Path, tmp_pa
 def test_dvc_by_hand_agrees_in_it(installed: Path, tmp_path: Path) -> None:
     call(installed, tmp_path, "detent", "init", "shop", "--workload", "products", "--no-git")
     told = call(installed, tmp_path / "shop", "python", "-m", "dvc", "stage", "list", "--names-only")
-    assert told.split() == list(WORKLOAD.stages)
+    assert told.split() == ["code", *WORKLOAD.stages]

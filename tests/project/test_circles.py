@@ -6,6 +6,7 @@ import pytest
 
 from tests.project import circles, sources
 
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     found = circles.circles(circles.graph())
     assert not found, "import circles: " + "; ".join(" <-> ".join(circle) for circle in sorted(found))
