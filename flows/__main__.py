@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import click
@@ -18,7 +18,6 @@ from components.core.errors import DetentError
 from flows.answers import Answer, show
 
 STAGE_NAMES = ("release", "validation", "synthesis", "training", "selection", "packaging")
-GATE_SAID_NO = 3
 
 
 class Commands(click.Group):
@@ -79,19 +78,53 @@ def demo(seed: int, fresh: bool) -> Answer:
 
 @detent.command()
 @answering
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.option("--workload", required=True, help="What the workspace is for, such as products.")
+@click.option("--catalog-name", default="main", show_default=True, help="One champion is kept per workload and name.")
+@click.option("--git/--no-git", default=True, help="Set up git too, unless DIR is in a repository already.")
+def init(folder: str, workload: str, catalog_name: str, git: bool) -> Answer:
+    """Make a workspace in DIR: params.yaml, dvc.yaml, data/, under git and DVC."""
+    from flows.commands.init import init_workspace
+
+    return init_workspace(folder, workload=workload, catalog=catalog_name, git=git)
+
+
+@detent.command()
+@answering
 @click.argument("stage", type=click.Choice(STAGE_NAMES), default="release")
 @click.option("--workload", help="The workload; must be the one of params.yaml.")
 @click.option("--catalog", help="One sub-folder a class: product pictures. Folder, CSV, COCO file or s3://.")
 @click.option("--photos", help="One sub-folder a class: customers' photos. Folder, CSV, COCO file or s3://.")
 @click.option("--backgrounds", help="Any photos without the products. Folder or s3://.")
+@click.option("--source", "named", multiple=True, metavar="NAME=ADDRESS", help="Any source of the workload, by name.")
 @click.option("--incumbent", help="A model from elsewhere to hold and to beat: .onnx, .pt2, .safetensors, or a folder.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why, and run nothing.")
-def run(stage: str, dry_run: bool, incumbent: str | None, **sources: str | None) -> Answer:
+def run(
+    stage: str,
+    workload: str | None,
+    named: tuple[str, ...],
+    incumbent: str | None,
+    dry_run: bool,
+    **shortcuts: str | None,
+) -> Answer:
     """Run the release, or the chain up to one STAGE; what is unchanged is not done again."""
     from flows.commands.run import run_release
 
-    workload = sources.pop("workload")
+    sources = read_sources(named, shortcuts)
     return run_release(stage, workload=workload, sources=sources, incumbent=incumbent, dry_run=dry_run)
+
+
+def read_sources(named: tuple[str, ...], shortcuts: Mapping[str, str | None]) -> dict[str, str]:
+    """The addresses by the sources' names, from --source NAME=ADDRESS and from the options of sources' own."""
+    sources = {name: address for name, address in shortcuts.items() if address is not None}
+    for text in named:
+        name, mark, address = text.partition("=")
+        if not (name and mark and address):
+            raise click.UsageError(f"--source {text}: say NAME=ADDRESS, for example --source photos=shop/photos")
+        if name in sources:
+            raise click.UsageError(f"the source {name} is named twice")
+        sources[name] = address
+    return sources
 
 
 @detent.command()
@@ -132,7 +165,7 @@ def propose() -> Answer:
 @click.option("--reason", required=True, help="Why; stands in the journal.")
 def approve(proposal: int, reason: str) -> Answer:
     """Approve a proposal; the last approval that the policy asks for promotes it."""
-    from flows.promotion import approve_proposal
+    from flows.commands.decide import approve_proposal
 
     return approve_proposal(proposal, reason=reason)
 
@@ -143,7 +176,7 @@ def approve(proposal: int, reason: str) -> Answer:
 @click.option("--reason", required=True, help="Why; stands in the journal.")
 def reject(proposal: int, reason: str) -> Answer:
     """Close a proposal without promoting it."""
-    from flows.promotion import reject_proposal
+    from flows.commands.decide import reject_proposal
 
     return reject_proposal(proposal, reason=reason)
 
@@ -153,7 +186,7 @@ def reject(proposal: int, reason: str) -> Answer:
 @click.argument("proposal", type=int)
 def promote(proposal: int) -> Answer:
     """Promote an approved proposal, or finish a promotion that was interrupted."""
-    from flows.promotion import promote_proposal
+    from flows.commands.decide import promote_proposal
 
     return promote_proposal(proposal)
 
@@ -167,7 +200,7 @@ def promote(proposal: int) -> Answer:
 @click.option("--sample", "samples", multiple=True, help="Sample that broke; offered for the replay set.")
 def rollback(reason: str, to: int | None, expected: int | None, target: str, samples: tuple[str, ...]) -> Answer:
     """Go back to an earlier champion, once its Bento is verified again."""
-    from flows.promotion import roll_back
+    from flows.commands.decide import roll_back
 
     return roll_back(reason=reason, target=target, to=to, expected=expected, samples=samples)
 
@@ -261,7 +294,7 @@ def revoke(digest: str) -> Answer:
 @click.option("--target", help="Only rows of this target.")
 def history(limit: int, kind: str | None, target: str | None) -> Answer:
     """The journal: who let which model through, when and why."""
-    from flows.promotion import show_history
+    from flows.commands.decide import show_history
 
     return show_history(limit=limit, kind=kind, target=target)
 
@@ -270,7 +303,7 @@ def history(limit: int, kind: str | None, target: str | None) -> Answer:
 @answering
 def reconcile() -> Answer:
     """Bring every mirror in line with the journal and end what killed processes left running."""
-    from flows.promotion import reconcile_stores
+    from flows.commands.decide import reconcile_stores
 
     return reconcile_stores()
 
@@ -281,7 +314,7 @@ def reconcile() -> Answer:
 @click.option("--reason", default="", help="Why; needed with --adopt-head.")
 def verify(adopt_head: bool, reason: str) -> Answer:
     """Walk the journal's chain and compare it with its anchors; names the first altered row."""
-    from flows.promotion import verify_journal
+    from flows.commands.decide import verify_journal
 
     return verify_journal(adopt=adopt_head, reason=reason)
 
@@ -306,6 +339,15 @@ def doctor() -> Answer:
     from flows.commands.doctor import examine
 
     return examine()
+
+
+@detent.command()
+@answering
+def upgrade() -> Answer:
+    """Bring a workspace of an earlier version along: its dvc.yaml and params.yaml; what is recorded stays."""
+    from flows.commands.init import upgrade_workspace
+
+    return upgrade_workspace()
 
 
 def _ask(price: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+GATE_SAID_NO = 3  # the exit code of a command whose answer is that the gate let nothing through
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:

@@ -12,73 +12,70 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.core.errors import IntegrityError, StateError
+from components.core.errors import ConfigError, IntegrityError, StateError
 from components.core.files import atomic_directory, read_json, write_json
-from components.core.settings import Settings
-from components.core.workspace import STAGES, Workspace
+from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.promotion.rows import Champion, ChampionKey
-from components.workloads.classification.incumbents import take_in_incumbent
-from components.workloads.rails.params import Params
 from components.workloads.rails.records import INCUMBENT, PIN, pinned_digest, target_champion
-from flows.graph import Graph
-from flows.mirrors import model_name, open_journal
+from flows.office import Office
 
 
-def champion_of(settings: Settings, params: Params, target: str = "") -> Champion | None:
-    """The champion of this workload and catalogue, or of a target of theirs, by the journal."""
-    return open_journal(settings).champion(ChampionKey(params.workload, params.catalog, target))
-
-
-def refresh_baseline(settings: Settings, params: Params, graph: Graph, *, incumbent: Path | None = None) -> bool:
+def refresh_baseline(office: Office, *, incumbent: Path | None = None) -> bool:
     """Pin the champion, and the anchor if the policy has one, where the pin is out of date; tells if it moved.
 
-    `incumbent` is a model from elsewhere to beat, taken in while there is no champion. StateError when there is one, or
-    when a version that is to be pinned is not in MLflow's registry.
+    `incumbent` is a model from elsewhere to beat, taken in while there is no champion. ConfigError when the workload
+    takes in none, StateError when there is a champion, or when a version that is to be pinned is not in MLflow's
+    registry.
     """
-    workspace = Workspace.from_settings(settings)
-    champion = champion_of(settings, params)
-    wanted = {"": champion.model if champion is not None else None, **_target_champions(settings, params)}
+    workspace, champion = office.workspace, office.champion()
+    wanted = {"": champion.model if champion is not None else None, **_target_champions(office)}
     if incumbent is not None and champion is not None:
         raise StateError(
             f"version {champion.version} is champion already, so an incumbent from elsewhere has no place; leave "
             "--incumbent out"
         )
-    if incumbent is None and _is_current(workspace, params, wanted, graph):
+    if incumbent is None and _is_current(office, wanted):
         return False
     main, targets = wanted[""], {name: digest for name, digest in wanted.items() if name}
     with atomic_directory(workspace.baseline) as partial:
-        _fetch(settings, params, wanted, out=partial)
+        _fetch(office, wanted, out=partial)
         if incumbent is not None:
-            take_in_incumbent(incumbent, partial / INCUMBENT)
+            _take_in(office, incumbent, out=partial / INCUMBENT)
         elif main is None and (workspace.baseline / INCUMBENT).is_dir():
             shutil.copytree(workspace.baseline / INCUMBENT, partial / INCUMBENT)
-        anchor = params.selection.anchor_version
+        anchor = office.params.selection.anchor_version
         write_json(partial / PIN, {"model": main, "anchor_version": anchor, "targets": targets})
-    graph.track(workspace.baseline)
+    office.graph.track(workspace.baseline)
     return True
 
 
-def _target_champions(settings: Settings, params: Params) -> dict[str, str]:
+def _take_in(office: Office, incumbent: Path, *, out: Path) -> None:
+    if office.workload.take_in is None:
+        raise ConfigError(
+            f"workload '{office.workload.name}' takes in no model from elsewhere; leave --incumbent out, and its first "
+            "release becomes the champion"
+        )
+    office.workload.take_in(incumbent, out)
+
+
+def _target_champions(office: Office) -> dict[str, str]:
     """The digests of the targets' own champions, of those that have one."""
-    found = {target.name: champion_of(settings, params, target.name) for target in params.selection.targets}
+    found = {target.name: office.champion(target.name) for target in office.params.selection.targets}
     return {name: champion.model for name, champion in found.items() if champion is not None}
 
 
-def _fetch(settings: Settings, params: Params, wanted: Mapping[str, str | None], *, out: Path) -> None:
+def _fetch(office: Office, wanted: Mapping[str, str | None], *, out: Path) -> None:
     """Bring the models that are to be pinned from MLflow's registry."""
-    anchor = params.selection.anchor_version
+    anchor = office.params.selection.anchor_version
     models = {name: digest for name, digest in wanted.items() if digest is not None}
     if not models and anchor is None:
         return
     from components.tracking.registry import fetch_model, fetch_version
-    from components.tracking.runs import Tracker
 
-    tracker = Tracker.open(settings.mlflow_address, home=settings.home.resolve())
-    name = model_name(params.workload, params.catalog)
+    name = office.model_name
     for target, digest in models.items():
         folder = target_champion(out, target) if target else out / "model"
-        fetch_model(tracker, name, digest, out=folder)
+        fetch_model(office.tracker, name, digest, out=folder)
         found = model_digest(folder)
         if found != digest:
             raise IntegrityError(
@@ -86,18 +83,19 @@ def _fetch(settings: Settings, params: Params, wanted: Mapping[str, str | None],
                 "from a backup, or roll back to another champion"
             )
     if anchor is not None:
-        fetch_version(tracker, name, anchor, out=out / "anchor")
+        fetch_version(office.tracker, name, anchor, out=out / "anchor")
 
 
-def _is_current(workspace: Workspace, params: Params, wanted: Mapping[str, str | None], graph: Graph) -> bool:
+def _is_current(office: Office, wanted: Mapping[str, str | None]) -> bool:
+    workspace = office.workspace
     path = workspace.baseline / PIN
-    if not path.is_file() or read_json(path)["anchor_version"] != params.selection.anchor_version:
+    if not path.is_file() or read_json(path)["anchor_version"] != office.params.selection.anchor_version:
         return False
     names = wanted.keys() | read_json(path).get("targets", {}).keys()
     moved = {wanted.get(name) for name in names if wanted.get(name) != pinned_digest(workspace, name)}
     if not moved:
         return True
-    return moved <= _own_products(workspace) and not graph.changes(STAGES[: STAGES.index("training") + 1])
+    return moved <= _own_products(workspace) and not office.changes("training")
 
 
 def _own_products(workspace: Workspace) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.core.errors import IntegrityError, StateError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -9,6 +11,7 @@ from components.models.identity import model_digest
 from components.packaging.building import content_digest, find_bento
 from components.packaging.packaging import read_bento
 from components.packaging.projection import BentoTag
+from components.promotion.anchors import ExtraAnchor, Head
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
@@ -29,6 +32,8 @@ from components.workloads.rails.records import (
     read_target_winners,
     read_winner,
 )
+
+HEAD_TAG = "detent.journal_head"
 
 
 class ModelAlias:
@@ -64,11 +69,31 @@ def open_journal(settings: Settings) -> Journal:
     return journal
 
 
-def open_desk(settings: Settings, tracker: Tracker) -> Desk:
-    """The journal with all its projections."""
-    home = settings.home.resolve()
-    projections = (ModelAlias(tracker), BentoTag(home / "bentoml", Pointer), DeploymentPointer(home))
-    return Desk(journal=open_journal(settings), projections=projections, notify=notifier_from_environment())
+def paper_desk(journal: Journal) -> Desk:
+    """The journal without mirrors, for verbs that move no champion; it needs no MLflow."""
+    return Desk(journal=journal, notify=notifier_from_environment())
+
+
+def full_desk(journal: Journal, tracker: Tracker) -> Desk:
+    """The journal with all its projections, its head anchored in MLflow too."""
+    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml", Pointer), DeploymentPointer(journal.home))
+    return replace(paper_desk(journal), projections=projections, extra_anchors=(mlflow_anchor(tracker),))
+
+
+def mlflow_anchor(tracker: Tracker) -> ExtraAnchor:
+    """The journal's head as a tag of the MLflow experiment."""
+
+    def publish(head: Head) -> None:
+        tracker.client.set_experiment_tag(tracker.experiment_id, HEAD_TAG, f"{head.sequence}:{head.digest}")
+
+    def read() -> Head | None:
+        text = tracker.client.get_experiment(tracker.experiment_id).tags.get(HEAD_TAG)
+        if text is None:
+            return None
+        sequence, _, digest = text.partition(":")
+        return Head(sequence=int(sequence), digest=digest)
+
+    return ExtraAnchor(name="MLflow tag", publish=publish, read=read)
 
 
 def current_winner(workspace: Workspace, target: str = "") -> Winner:

@@ -27,29 +27,33 @@ from components.validation.placement import (
 )
 from components.validation.retirement import Retirement
 from components.workloads.rails.looks import open_ledger
-from components.workloads.registry import load_params
 from flows.graph import Graph
+from flows.office import Office
 
 log = logging.getLogger(__name__)
 _PLAN = "plan.json"
 
 
-def refresh_placement(workspace: Workspace, graph: Graph) -> None:
+def refresh_placement(office: Office) -> None:
     """Before a run: end an interrupted `detent refresh`, and bring the memory up to date if validation must run."""
-    finish_refresh(workspace, graph)
-    if (workspace.placement / FILE).is_file() and not graph.changes(("validation",)):
+    finish_refresh(office)
+    if (office.workspace.placement / FILE).is_file() and not office.graph.changes(("validation",)):
         return
-    write_placement(workspace.placement, current_placement(workspace, graph))
-    graph.track(workspace.placement)
+    keep_memory(office, current_placement(office.workspace, office.graph))
 
 
-def keep_placement(workspace: Workspace, graph: Graph) -> None:
+def keep_placement(office: Office) -> None:
     """After validation: add to the memory where it has put the photos."""
-    placement = current_placement(workspace, graph)
-    if placement != read_placement(workspace.placement):
-        write_placement(workspace.placement, placement)
-        graph.track(workspace.placement)
-        graph.adopt("validation", workspace.placement)
+    placement = current_placement(office.workspace, office.graph)
+    if placement != read_placement(office.workspace.placement):
+        keep_memory(office, placement)
+        office.graph.adopt("validation", office.workspace.placement)
+
+
+def keep_memory(office: Office, placement: Placement) -> None:
+    """Write the memory, and have DVC track it."""
+    write_placement(office.workspace.placement, placement)
+    office.graph.track(office.workspace.placement)
 
 
 def current_placement(workspace: Workspace, graph: Graph) -> Placement:
@@ -89,24 +93,22 @@ def begin_refresh(workspace: Workspace, retirement: Retirement, *, reason: str, 
         write_json(partial / _PLAN, plan)
 
 
-def finish_refresh(workspace: Workspace, graph: Graph) -> Mapping[str, Any] | None:
+def finish_refresh(office: Office) -> Mapping[str, Any] | None:
     """Do what was written down, whatever part of it was done before; the plan, or None when there is none."""
-    folder = _pending(workspace)
+    folder = _pending(office.workspace)
     if not (folder / _PLAN).is_file():
         return None
     plan = read_json(folder / _PLAN)
-    record_retirement(workspace, plan)
-    placement = merge(current_placement(workspace, graph), read_placement(folder))
-    write_placement(workspace.placement, placement)
-    graph.track(workspace.placement)
+    record_retirement(office, plan)
+    keep_memory(office, merge(current_placement(office.workspace, office.graph), read_placement(folder)))
     (folder / _PLAN).unlink()
     shutil.rmtree(folder)
     return plan
 
 
-def record_retirement(workspace: Workspace, plan: Mapping[str, Any]) -> None:
+def record_retirement(office: Office, plan: Mapping[str, Any]) -> None:
     """Put on record that a certify split is retired, before the memory says so; the same plan may come twice."""
-    with open_ledger(workspace, load_params(workspace)) as ledger:
+    with open_ledger(office.workspace, office.params) as ledger:
         told = ledger.retire(plan["retired"], reason=f"{plan['who']}: {plan['reason']}")
     where = "its account is closed" if told else "no look was ever taken at it"
     log.info("%d photos leave certify for %s; %s", len(plan["retired"]), plan["to"], where)

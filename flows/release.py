@@ -1,55 +1,67 @@
-"""The whole chain on one screen: from sources to a proposal. Read this first.
+"""The whole chain on one screen, from what a user brings to a proposal. Read this first.
 
-Each line is a stage that runs only when DVC says that something it depends on has changed; the last one puts
-what the gate let through before the people who promote.
+All before `chain` is quick, so that a run with nothing to do ends without Prefect. In the chain each stage runs only
+where DVC says that something it depends on has changed; at its end what the gate let through is put before the people
+who promote.
 """
 
 from __future__ import annotations
 
-from prefect import flow
+from collections.abc import Mapping
+from pathlib import Path
 
-from components.core.settings import Settings
-from components.core.workspace import STAGES, Stage
-from flows.ghosts import end_flow_ghosts, end_server_ghosts, record_process
-from flows.packaging import package_winner
-from flows.proposals import Outcome, propose_winners
-from flows.selection import gate_candidates
-from flows.session import open_session
-from flows.synthesis import make_images
-from flows.training import fit_candidates
-from flows.validation import check_sources
-
-TASKS = {
-    "validation": check_sources,
-    "synthesis": make_images,
-    "training": fit_candidates,
-    "selection": gate_candidates,
-    "packaging": package_winner,
-}
+from components.core.workspace import Stage
+from flows.baseline import refresh_baseline
+from flows.office import Office
+from flows.placement import refresh_placement
+from flows.sources import take_in
+from flows.winners import all_proposed
 
 
-@flow(
-    name="release",
-    flow_run_name="release of {workload} on {catalog}",
-    persist_result=False,
-    on_running=[record_process],
-)
-def release(workload: str, catalog: str) -> Outcome:
-    """Validate, synthesise, train, select, package, propose; workload and catalogue are those of params.yaml."""
+def release(
+    office: Office,
+    *,
+    sources: Mapping[str, str] | None = None,
+    incumbent: Path | None = None,
+    until: Stage | None = None,
+) -> Mapping[Stage, list[str]]:
+    """Take in, deal, pin, and run what has changed; returns the stages that ran, each with its reasons.
+
+    `until` is the last stage to run; without it what the gate lets through is proposed. `incumbent` is a model from
+    elsewhere to hold and to beat, while there is no champion. StateError when another release is at work here.
+    """
+    with office.lock():
+        take_in(office, sources or {})
+        refresh_placement(office)
+        refresh_baseline(office, incumbent=incumbent)
+        return run_changed(office, until=until)
+
+
+def run_changed(office: Office, *, until: Stage | None = None) -> Mapping[Stage, list[str]]:
+    """Start Prefect for what has to be done, if anything has; returns what `release` does."""
+    changes = office.changes(until)
+    if changes or (until is None and not all_proposed(office)):
+        from prefect import flow
+
+        from flows.ghosts import record_process
+
+        name = "release" if until is None else "stages"
+        title = f"{until or name} of {office.title}"
+        as_flow = flow(name=name, flow_run_name=title, persist_result=False, on_running=[record_process])
+        as_flow(chain)(office, until)
+    return changes
+
+
+def chain(office: Office, until: Stage | None) -> None:
+    """What Prefect runs: validation, synthesis, training, selection and packaging, where there are such; proposals."""
+    from flows.ghosts import end_flow_ghosts, end_server_ghosts
+    from flows.promotion import propose_winners
+    from flows.stages import make
+
     end_flow_ghosts()
     end_server_ghosts()
-    with open_session(Settings(), name=f"release of {workload} on {catalog}") as session:
-        check_sources(session)
-        make_images(session)
-        fit_candidates(session)
-        gate_candidates(session)
-        package_winner(session)
-        return propose_winners(session)
-
-
-@flow(name="stages", flow_run_name="{stage} and what it needs", persist_result=False, on_running=[record_process])
-def run_until(stage: Stage) -> None:
-    """Run the chain up to and with one stage; nothing is proposed."""
-    with open_session(Settings(), name=stage) as session:
-        for name in STAGES[: STAGES.index(stage) + 1]:
-            TASKS[name](session)
+    with office.on_record(until or f"release of {office.title}"):
+        for stage in office.stages(until):
+            make(office, stage)
+        if until is None:
+            propose_winners(office)

@@ -12,12 +12,10 @@ from flows.ghosts import record_process
 
 
 @flow(name="retraining", persist_result=False, on_running=[record_process])
-def retrain(
-    workload: str, catalog: str | None = None, photos: str | None = None, backgrounds: str | None = None
-) -> Mapping[str, Any]:
+def retrain(workload: str, sources: dict[str, str] | None = None) -> Mapping[str, Any]:
     """Take in what has come to the sources since, and release; a source that is not named stays as it was.
 
-    Where nothing has changed nothing is done. Returns what `detent run release --json` prints.
+    `sources` are addresses by the names that the workload has for them. Where nothing has changed nothing is done.
+    Returns what `detent run release --json` prints.
     """
-    sources = {"catalog": catalog, "photos": photos, "backgrounds": backgrounds}
-    return run_release("release", workload=workload, sources=sources).value
+    return run_release("release", workload=workload, sources=sources or {}).value

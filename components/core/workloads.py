@@ -26,7 +26,8 @@ from components.core.workspace import Stage, Workspace
 class Source:
     """Something a user brings: `--source NAME=ADDRESS`, kept as the manifest `data/NAME`.
 
-    `rows` is what its manifest calls its rows. Of a labelled one each image has a label: its sub-folder, or a column.
+    `rows` is what its manifest calls its rows. Of a labelled one each image has a label: its sub-folder, or a column,
+    and there are at least `min_labels` of them. With `models` 3D models are taken in too, in `data/NAME/models`.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Source:
     rows: RowSource
     required: bool = False
     labelled: bool = True
+    min_labels: int = 0
+    models: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +143,7 @@ class Workload:
     `stages` are those of the five that it has, in their order; every one has training, selection and packaging.
     `code` names modules that its functions reach by no import. What follows it is optional: what checks the sources
     together (warnings out, DataError if they do not fit), takes in a model from elsewhere (file and folder in, digest
-    out), makes a synthetic image again.
+    out), and the params.yaml that a new workspace starts with (without it, every default).
     """
 
     name: str
@@ -156,6 +159,7 @@ class Workload:
     code: tuple[str, ...] = ()
     check_sources: Callable[[Workspace], Sequence[str]] | None = None
     take_in: Callable[[Path, Path], str] | None = None
+    starting_params: Path | None = None
 
     def source(self, name: str) -> Source | None:
         """The source of this name."""

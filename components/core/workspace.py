@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 Stage = Literal["validation", "synthesis", "training", "selection", "packaging"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-SourceName = Literal["catalog", "photos", "backgrounds"]
-SOURCE_NAMES: tuple[SourceName, ...] = get_args(SourceName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +88,7 @@ class Workspace:
         """The head of the certify ledger, kept in git beside the split."""
         return self.data / "certify.ledger.json"
 
-    def source(self, name: SourceName) -> Path:
+    def source(self, name: str) -> Path:
         """The manifest of a source as it came in."""
         return self.data / name
 

@@ -17,8 +17,9 @@ from components.core import manifest
 from components.core.digests import digest_json, sample_id
 from components.core.errors import DataError, SourceError
 from components.core.files import atomic_directory, read_json, write_json, write_text
-from components.core.manifest import ManifestWriter, Source
+from components.core.manifest import ManifestWriter
 from components.core.progress import track
+from components.core.workloads import Source
 from components.datasets import meshes
 from components.datasets.listings import Entry, Listing, list_images, source_errors
 
@@ -48,9 +49,9 @@ def ingest(
 ) -> IngestSummary:
     """Copy the images at `address` into a manifest at `out`, with `source.json` (counts, ignored files) beside.
 
-    A catalogue's 3D models go to a manifest of their own, `out/models`. `licence` holds where a CSV column, a COCO
-    file or a LICENCE file beside the images does not say otherwise. Where `fingerprint_file` holds the fingerprint
-    of the very same files, nothing is read or written.
+    3D models, of a source that has them, go to a manifest of their own, `out/models`. `licence` holds where a CSV
+    column, a COCO file or a LICENCE file beside the images does not say otherwise. Where `fingerprint_file` holds the
+    fingerprint of the very same files, nothing is read or written.
     SourceError when the address cannot be used, StorageError when `out` cannot be written.
     """
     listing = _list(address, source)
@@ -61,7 +62,7 @@ def ingest(
     with atomic_directory(out) as partial:
         with ManifestWriter(partial, rows_per_shard=_ROWS_PER_SHARD) as writer:
             for entry, data in track(
-                _contents(address, listing), f"reading {source} images", total=len(listing.entries)
+                _contents(address, listing), f"reading {source.rows} images", total=len(listing.entries)
             ):
                 writer.write(_row(entry, data, source, licence))
         if listing.models:
@@ -75,7 +76,7 @@ def ingest(
 
 def ingest_nothing(out: Path, source: Source) -> IngestSummary:
     """Write an empty manifest for a source that the user did not name."""
-    fingerprint = digest_json([_FORMAT, source])
+    fingerprint = digest_json([_FORMAT, source.rows])
     try:
         if manifest.count(out) == 0:
             return _summary(out, fingerprint, changed=False)
@@ -111,7 +112,7 @@ def check_classes(catalog: Path, photos: Path) -> list[str]:
 
 
 def _list(address: str, source: Source) -> Listing:
-    listing = list_images(address, labelled=source != "background", models=source == "catalog")
+    listing = list_images(address, labelled=source.labelled, models=source.models)
     for entry in [entry for entry in listing.entries if entry.size_bytes > MAX_FILE_BYTES]:
         listing.ignored[entry.path] = f"{entry.size_bytes:,} bytes, at most {MAX_FILE_BYTES:,}"
         listing.entries.remove(entry)
@@ -119,16 +120,18 @@ def _list(address: str, source: Source) -> Listing:
         reason = f"{model.size_bytes:,} bytes with its textures, at most {MAX_MODEL_BYTES:,}"
         listing.ignored[model.entry.path] = reason
         listing.models.remove(model)
-    classes = {entry.label for entry in listing.entries} | {model.entry.label for model in listing.models}
-    if source == "catalog" and len(classes) < 2:
-        raise SourceError(f"{address}: a catalogue needs at least two classes, found {sorted(map(str, classes))}")
+    labels = {entry.label for entry in listing.entries} | {model.entry.label for model in listing.models}
+    if len(labels) < source.min_labels:
+        raise SourceError(
+            f"{address}: {source.name} needs at least {source.min_labels} classes, found {sorted(map(str, labels))}"
+        )
     return listing
 
 
 def _fingerprint(listing: Listing, source: Source, licence: str) -> str:
     files = [_known(entry) for entry in listing.entries]
     models = [[_known(model.entry), *map(_known, model.sides.values())] for model in listing.models]
-    return digest_json([_FORMAT, source, licence, files, models, sorted(listing.ignored.items())])
+    return digest_json([_FORMAT, source.rows, licence, files, models, sorted(listing.ignored.items())])
 
 
 def _known(entry: Entry) -> list[object]:
@@ -179,7 +182,7 @@ def _row(entry: Entry, data: bytes, source: Source, licence: str) -> dict[str, o
         "label": entry.label,
         "split": entry.split,
         "group": entry.group,
-        "source": source,
+        "source": source.rows,
         "licence": entry.licence or licence,
     }
 

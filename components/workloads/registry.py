@@ -6,12 +6,13 @@ entry-point group `detent.workloads` of a package of your own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.core.errors import ConfigError
-from components.core.params import parse_section, read_params
+from components.core.params import Section, parse_section, read_params
 from components.core.workloads import Workload
 from components.core.workspace import STAGES, Workspace
 from components.workloads.rails.params import Params
@@ -69,12 +70,17 @@ def load_params(workspace: Workspace) -> Params:
     """
     raw = read_params(workspace.params)
     model = find_workload(str(raw.get("workload", "products"))).params
-    missing = sorted(model.model_fields.keys() - raw.keys() - {"people"})
+    missing = missing_sections(model, raw)
     params = parse_section(model, raw, where=workspace.params.name)
     assert isinstance(params, Params)
     if missing:
         raise ConfigError(f"{workspace.params.name}: {missing} are missing; add `{missing[0]}: {{}}` for the defaults")
     return params
+
+
+def missing_sections(model: type[Section], raw: Mapping[str, Any]) -> list[str]:
+    """The sections that a params.yaml must have, if only to say that their defaults are meant, and has not."""
+    return sorted(model.model_fields.keys() - raw.keys() - {"people"})
 
 
 def load_params_as(kind: type[P], workspace: Workspace) -> P:

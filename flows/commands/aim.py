@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from components.core.files import write_json
-from components.core.settings import Settings
-from components.core.workspace import Workspace
 from components.selection.regions.error_regions import RegionReport, RegionTest, find_regions
 from components.selection.regions.region_picture import draw_regions
 from components.synthesis.picture.aims import Aim
 from components.workloads.classification.aiming import Evidence, aims_for, drawn_factors, read_evidence, write_aims
-from components.workloads.registry import load_params
 from flows.answers import Answer, Table
-from flows.commands.run import prepare, workspace_lock
+from flows.office import Office
 
 _COLUMNS = ("region", "n", "errors", "rate", "rate outside", "lift", "p (Holm)", "")
 
@@ -34,10 +31,10 @@ def aim_synthesis(
     search. `against` names an old table, or `champion`: then negative flips are looked for. `share` of all images go
     to the aims together. Nothing found is an answer, not an error.
     """
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
+    office = Office.open()
+    workspace = office.workspace
     found = read_evidence(workspace, verdict_file=_path(verdicts), folder=_path(manifest), against=against)
-    report = find_regions(found.table, seed=_seed(workspace))
+    report = find_regions(found.table, seed=_seed(office))
     aims, left_out = aims_for(report, found.table, drawn_factors(workspace.stage("synthesis")), share=share)
     picture = draw_regions(report, found.table, workspace.reports / "aim.png")
     record = workspace.reports / "aim.json"
@@ -53,7 +50,8 @@ def aim_synthesis(
     }
     write_json(record, value)
     if written:
-        _write(settings, aims)
+        with office.lock():
+            write_aims(workspace.params, aims)
     return Answer(
         value=value,
         lines=[_headline(found, report), *(f"- {note}" for note in value["notes"])],
@@ -66,18 +64,12 @@ def aim_synthesis(
     )
 
 
-def _write(settings: Settings, aims: tuple[Aim, ...]) -> None:
-    workspace = Workspace.from_settings(settings)
-    with workspace_lock(workspace):
-        write_aims(workspace.params, aims)
-
-
 def _path(name: str | None) -> Path | None:
     return Path(name) if name is not None else None
 
 
-def _seed(workspace: Workspace) -> int:
-    return load_params(workspace).seed if workspace.params.is_file() else 0
+def _seed(office: Office) -> int:
+    return office.params.seed if office.workspace.params.is_file() else 0
 
 
 def _headline(found: Evidence, report: RegionReport) -> str:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from components.core.decisions import Decision
 from components.core.errors import ConfigError, SourceError, StateError
-from components.core.settings import Settings
 from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.selection.gate.policy import Policy
-from components.workloads.registry import find_workload, load_params
-from flows.answers import Answer, Table
+from flows.answers import GATE_SAID_NO, Answer, Table
 from flows.budget import budget_of, tell_price
-from flows.commands.run import GATE_SAID_NO, prepare
+from flows.office import Office
 
 LEDGERS = "compared.ledgers.jsonl"  # whose samples are charged to which file given with --ledger
 COMPARED, COMPARED_ANCHOR = "compared.jsonl", "compared.anchor.json"  # looks at tables of other tools, in the home
@@ -36,11 +34,11 @@ def compare_models(
     `ledger`. Numbers are versions of the registered model: they are evaluated here and the look is charged to the
     workspace's own ledger, after `confirm` was told the price and said yes (None: nobody is asked).
     """
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
+    office = Office.open()
+    workspace = office.workspace
     folder = Path(out) if out is not None else workspace.reports / "compare"
     if old.isdigit() and new.isdigit():
-        return _compare_versions(old, new, settings, folder, confirm=confirm)
+        return _compare_versions(old, new, office, folder, confirm=confirm)
     from components.selection.comparison import compare
     from components.selection.ledger.ledger import Ledger
 
@@ -49,28 +47,23 @@ def compare_models(
         looks = Ledger(Path(ledger), Path(ledger).with_suffix(".anchor.json"))
     else:
         looks = Ledger(workspace.home / COMPARED, workspace.home / COMPARED_ANCHOR, burns=False)
-    made = compare(_table(old), _table(new), policy=_policy(workspace), out=folder, ledger=looks)
+    made = compare(_table(old), _table(new), policy=_policy(office), out=folder, ledger=looks)
     return _answer(made.decision, made.report_path, made.decision_path)
 
 
 def _compare_versions(
-    old: str, new: str, settings: Settings, folder: Path, *, confirm: Callable[[str], bool] | None
+    old: str, new: str, office: Office, folder: Path, *, confirm: Callable[[str], bool] | None
 ) -> Answer:
     from components.tracking.registry import fetch_version
-    from components.tracking.runs import Tracker
     from components.workloads.rails.selection import gate_pair
-    from flows.mirrors import model_name
 
-    workspace = Workspace.from_settings(settings)
-    params = load_params(workspace)
-    tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
-    name = model_name(params.workload, params.catalog)
+    workspace, params = office.workspace, office.params
     models = [workspace.cache / "versions" / version for version in (old, new)]
     for version, model in zip((old, new), models, strict=True):
-        fetch_version(tracker, name, version, out=model)
+        fetch_version(office.tracker, office.model_name, version, out=model)
     if confirm is not None and old != new and not confirm(tell_price(budget_of(workspace, params))):
         raise ConfigError("no look was spent; say --yes to spend it without being asked")
-    given = StageInput(workspace=workspace, params=params, workload=find_workload(params.workload))
+    given = StageInput(workspace=workspace, params=params, workload=office.workload)
     decision = gate_pair(given, old=models[0], new=models[1], out=folder)
     return _answer(decision, folder / "report.html", folder / "decision.json")
 
@@ -101,8 +94,8 @@ def _table(name: str) -> Path:
     return path
 
 
-def _policy(workspace: Workspace) -> Policy:
-    return load_params(workspace).selection.policy if workspace.params.is_file() else Policy()
+def _policy(office: Office) -> Policy:
+    return office.params.selection.policy if office.workspace.params.is_file() else Policy()
 
 
 def _answer(decision: Decision, report: Path, record: Path) -> Answer:

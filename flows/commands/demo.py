@@ -6,34 +6,27 @@ demo goes on with the chapter that it was in, and a finished one is told again f
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from components.core.files import atomic_directory, read_json, write_json, write_text
-from components.core.params import parse_section
+from components.core.files import read_json, write_json, write_text
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from components.workloads.classification.params import ClassificationParams
+from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
-from flows.commands.run import prepare, run_release
-
-log = logging.getLogger(__name__)
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("components", "flows", "dvc.yaml", ".dvcignore")
+from flows.commands.run import run_release
+from flows.layout import filled_params, lay_out
+from flows.office import prepare
 
 NUM_PER_CLASS = 10
 NUM_PHOTOS = 6000
 PARAMS: dict[str, Any] = {
-    "workload": "products",
     "catalog": "builtin",
     "validation": {"shares": {"train": 0.58, "search": 0.18, "certify": 0.24}},
     "synthesis": {"num_per_class": 60, "size_px": 64, "pastes": {"heap_probability": 0.1}},
@@ -95,9 +88,8 @@ def run_demo(*, seed: int = 0, fresh: bool = False) -> Answer:
     record = home / "story.json"
     if fresh or (record.is_file() and read_json(record)["seed"] != seed):
         shutil.rmtree(home, ignore_errors=True)
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
-    lay_out(workspace)
+    workspace = Workspace.from_settings(prepare())
+    lay_out(workspace.root, WORKLOAD, catalog=PARAMS["catalog"], git=False)
     story: dict[str, Any] = read_json(record) if record.is_file() else {"seed": seed, "chapters": []}
     _photograph(workspace, seed=seed)
     for chapter in CHAPTERS[len(story["chapters"]) :]:
@@ -105,23 +97,6 @@ def run_demo(*, seed: int = 0, fresh: bool = False) -> Answer:
         story["chapters"].append(_release(chapter, workspace, seed=seed))
         write_json(record, story)
     return _tell(story, workspace)
-
-
-def lay_out(workspace: Workspace) -> None:
-    """A workspace like any other, under DVC without git, with a copy of the code that DVC can hash."""
-    from dvc.repo import Repo
-
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        source, target = ROOT / name, workspace.root / name
-        if source.is_dir():
-            with atomic_directory(target) as partial:
-                shutil.copytree(source, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source, target)
-    if not (workspace.root / ".dvc").is_dir():
-        logging.getLogger("dvc").setLevel(logging.ERROR)
-        Repo.init(str(workspace.root), no_scm=True).close()
 
 
 def _photograph(workspace: Workspace, *, seed: int) -> None:
@@ -144,17 +119,11 @@ def _photograph(workspace: Workspace, *, seed: int) -> None:
 def _release(chapter: Chapter, workspace: Workspace, *, seed: int) -> dict[str, Any]:
     candidates = {name: dict(recipe) for name, recipe in chapter.candidates.items()}
     training = {**TRAINING, "candidates": candidates}
-    write_all_params(workspace, {**PARAMS, "seed": seed, "training": training})
-    answer = run_release("release", workload=None, sources={})
+    write_text(workspace.params, filled_params(WORKLOAD, {**PARAMS, "seed": seed, "training": training}))
+    answer = run_release("release")
     for page in answer.value["reports"]:
         shutil.copy(page, workspace.reports)  # the next chapter's release puts its own in their place
     return {"title": chapter.title, "answer": dict(answer.value), "rows": _rows(workspace)}
-
-
-def write_all_params(workspace: Workspace, sections: Mapping[str, Any]) -> None:
-    """Write params.yaml with the defaults filled in, since DVC wants every parameter that it tracks to be there."""
-    params = parse_section(ClassificationParams, dict(sections), where="the demo's parameters")
-    write_text(workspace.params, yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
 
 
 def _rows(workspace: Workspace) -> list[dict[str, Any]]:

@@ -11,15 +11,12 @@ from components.core import manifest
 from components.core.digests import SAMPLE_ID_LENGTH, digest_json
 from components.core.errors import ConfigError, DataError
 from components.core.files import read_json, write_bytes
-from components.core.settings import Settings
-from components.core.workspace import SOURCE_NAMES, Workspace
+from components.core.workspace import Workspace
 from components.datasets.meshes import FOLDER
 from components.promotion.rows import CHAMPION_KINDS
 from components.tracking.lineage import SyntheticSet, TrainedModel, descend, synthetic_sets, trained_models
-from components.tracking.runs import Tracker
 from flows.answers import Answer, Table
-from flows.commands.run import prepare
-from flows.mirrors import open_journal
+from flows.office import Office
 
 _SHORTEST_PREFIX = 8
 _UNKNOWN = "{number} models are older than these records, so nobody can say what they were trained on: {names}"
@@ -40,9 +37,12 @@ def remake_sample(sample: str, *, out: str | None = None, folder: str | None = N
     `folder` is a manifest of the synthesis stage, by default the workspace's own. Errors: see
     `components/synthesis/provenance.py`.
     """
+    office = Office.open()
+    workspace = office.workspace
+    if "synthesis" not in office.stages():
+        raise ConfigError(f"workload '{office.workload.name}' makes no images, so there is none to make again")
     from components.synthesis.provenance import Origin, find_row, remake
 
-    workspace = Workspace.from_settings(prepare())
     validated = workspace.stage("validation")
     origin = Origin(catalog=validated / "catalog", backgrounds=validated / "backgrounds", cache=workspace.cache)
     images = Path(folder) if folder is not None else workspace.stage("synthesis")
@@ -63,14 +63,13 @@ def revoke_asset(digest: str) -> Answer:
     `digest` is a sample id, a sha256, or at least 8 digits of its beginning. Nothing is deleted. DataError when no
     record names it, ConfigError when it is ambiguous.
     """
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
-    tracker = Tracker.open(settings.mlflow_address, home=workspace.home)
-    sets, models = synthetic_sets(tracker), trained_models(tracker)
-    asset = _identify(digest.lower(), workspace, sets, models)
-    present = [found for path in _manifests(workspace) if (found := _look(path, asset, workspace)) is not None]
+    office = Office.open()
+    workspace = office.workspace
+    sets, models = synthetic_sets(office.tracker), trained_models(office.tracker)
+    asset = _identify(digest.lower(), office, sets, models)
+    present = [found for path in _manifests(office) if (found := _look(path, asset, workspace)) is not None]
     used = [item for item in sets if any(a["sample_id"] == asset and a["used"] for a in item.assets)]
-    return _tell(asset, present, used, models, settings)
+    return _tell(asset, present, used, models, office)
 
 
 def _touched(models: list[TrainedModel], asset: str, recipes: set[str]) -> set[str]:
@@ -86,7 +85,7 @@ def _touched(models: list[TrainedModel], asset: str, recipes: set[str]) -> set[s
     }
 
 
-def _identify(digest: str, workspace: Workspace, sets: list[SyntheticSet], models: list[TrainedModel]) -> str:
+def _identify(digest: str, office: Office, sets: list[SyntheticSet], models: list[TrainedModel]) -> str:
     """The one id that begins with the digest, among all that lies here and all that is on record."""
     if len(digest) < _SHORTEST_PREFIX or set(digest) - set("0123456789abcdef"):
         raise ConfigError(
@@ -95,7 +94,7 @@ def _identify(digest: str, workspace: Workspace, sets: list[SyntheticSet], model
     prefix = digest[:SAMPLE_ID_LENGTH]
     known = {str(asset["sample_id"]) for item in sets for asset in item.assets}
     known |= {str(name) for model in models for name in (model.inputs or {}).get("photos", ())}
-    for path in _manifests(workspace):
+    for path in _manifests(office):
         known |= set(manifest.read(path, ["sample_id"])["sample_id"].to_pylist())
     found = sorted(name for name in known if name.startswith(prefix))
     if not found:
@@ -107,14 +106,14 @@ def _identify(digest: str, workspace: Workspace, sets: list[SyntheticSet], model
     return found[0]
 
 
-def _manifests(workspace: Workspace) -> Iterator[Path]:
-    """Every manifest that lies in the workspace."""
-    sources = [workspace.source(name) for name in SOURCE_NAMES]
-    validated = workspace.stage("validation")
-    photos = [validated / "photos" / split for split in ("train", "search", "certify")]
-    catalogs = [folder / FOLDER for folder in (sources[0], validated / "catalog")]
-    folders = [*sources, workspace.replay, validated / "catalog", validated / "backgrounds", *photos, *catalogs]
-    for folder in [*folders, workspace.stage("synthesis")]:
+def _manifests(office: Office) -> Iterator[Path]:
+    """Every manifest that lies in the workspace: what came in, what validation made of it, what was made since."""
+    workspace, validated = office.workspace, office.workspace.stage("validation")
+    named = [workspace.source(source.name) for source in office.workload.sources]
+    checked = [folder for folder in sorted(validated.glob("*")) if folder.is_dir() and folder.name != "samples"]
+    splits = [folder for folder in sorted(validated.glob("photos/*")) if folder.is_dir()]
+    models = [folder / FOLDER for folder in (*named, *checked)]
+    for folder in (*named, workspace.replay, *checked, *splits, *models, workspace.stage("synthesis")):
         if any(folder.glob("*.parquet")):
             yield folder
 
@@ -136,12 +135,12 @@ def _look(path: Path, asset: str, workspace: Workspace) -> Finding | None:
 
 
 def _tell(
-    asset: str, present: list[Finding], sets: list[SyntheticSet], models: list[TrainedModel], settings: Settings
+    asset: str, present: list[Finding], sets: list[SyntheticSet], models: list[TrainedModel], office: Office
 ) -> Answer:
-    workspace = Workspace.from_settings(settings)
+    workspace = office.workspace
     recipes = {item.recipe for item in sets} | _recipes_of(present, workspace)
     touched = descend(models, _touched(models, asset, recipes))
-    champions = _champions(settings)
+    champions = _champions(office)
     named = [model for model in models if model.digest in touched]
     bentos = {tag: digest for tag, digest in _bentos(workspace).items() if digest in touched}
     unknown = [f"{model.name} version {model.version}" for model in models if model.inputs is None]
@@ -181,15 +180,14 @@ def _recipes_of(present: list[Finding], workspace: Workspace) -> set[str]:
     return {digest_json(read_json(folder / "recipe.json"))}
 
 
-def _champions(settings: Settings) -> dict[str, str]:
+def _champions(office: Office) -> dict[str, str]:
     """Which models are or were champion, by the journal: "now", or since when."""
     from components.promotion.audit import history
 
-    journal = open_journal(settings)
-    rows = [row for row in history(journal) if row.kind in CHAMPION_KINDS and row.to_model is not None]
+    rows = [row for row in history(office.journal) if row.kind in CHAMPION_KINDS and row.to_model is not None]
     found = {str(row.to_model): f"from {row.time}" for row in rows}
     for key in {row.key for row in rows}:
-        champion = journal.champion(key)
+        champion = office.journal.champion(key)
         if champion is not None:
             found[champion.model] = "now"
     return found

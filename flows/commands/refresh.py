@@ -16,12 +16,11 @@ from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
 from components.validation.stage import Sources, look
 from components.workloads.rails.params import Params
-from components.workloads.registry import load_params
 from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
-from flows.commands.run import SOURCE_KINDS, prepare, take_in, workspace_lock
-from flows.graph import Graph
+from flows.office import Office
 from flows.placement import begin_refresh, current_placement, finish_refresh
+from flows.sources import find_source, take_in
 
 
 def refresh_split(
@@ -42,12 +41,10 @@ def refresh_split(
     """
     if not reason.strip():
         raise ConfigError("say with --reason why the certify split is retired; it stands on record")
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
-    params = load_params(workspace)
-    graph = Graph(workspace.root)
-    with workspace_lock(workspace):
-        interrupted = finish_refresh(workspace, graph)
+    office = Office.open()
+    workspace, params = office.workspace, office.params
+    with office.lock():
+        interrupted = finish_refresh(office)
         if interrupted is not None:
             return _tell(interrupted, "the refresh that was interrupted is finished")
         if if_worn:
@@ -55,28 +52,29 @@ def refresh_split(
             if budget is not None and not is_worn(budget, params):
                 told = f"not worn: {words.next_look(budget)}; nothing was done"
                 return Answer(value={"worn": False, "next_level": budget.next_level}, lines=[told])
-        memory = current_placement(workspace, graph)
+        memory = current_placement(workspace, office.graph)
         if not memory.photos:
             raise StateError("no photo has been placed yet, so there is no split to retire: `detent run` first")
-        with _looked_at(workspace, photos) as folder:
+        with _looked_at(office, photos) as folder:
             retirement = _plan(workspace, params, folder, memory=memory, to=to)
         _refuse_too_few(retirement, needed if needed is not None else fresh_split_size(params))
         if photos is not None:
-            take_in(workspace, graph, {"photos": photos})
-        begin_refresh(workspace, retirement, reason=reason, who=settings.actor)
-        return _tell(finish_refresh(workspace, graph) or {}, "the certify split is retired")
+            take_in(office, {"photos": photos})
+        begin_refresh(workspace, retirement, reason=reason, who=office.settings.actor)
+        return _tell(finish_refresh(office) or {}, "the certify split is retired")
 
 
 @contextmanager
-def _looked_at(workspace: Workspace, photos: str | None) -> Iterator[Path]:
+def _looked_at(office: Office, photos: str | None) -> Iterator[Path]:
     """The manifest of the photos that there would be; what is not taken in yet lies there for a while."""
     from components.datasets.sources import ingest
 
     if photos is None:
-        yield workspace.source("photos")
+        yield office.workspace.source("photos")
         return
-    with tempfile.TemporaryDirectory(dir=workspace.data, prefix=".refresh.") as folder:
-        ingest(photos, out=Path(folder) / "photos", source=SOURCE_KINDS["photos"])
+    source = find_source(office.workload, "photos")
+    with tempfile.TemporaryDirectory(dir=office.workspace.data, prefix=".refresh.") as folder:
+        ingest(photos, out=Path(folder) / "photos", source=source)
         yield Path(folder) / "photos"
 
 

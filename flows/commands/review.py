@@ -16,8 +16,8 @@ from components.validation.placement import write_placement
 from components.validation.retirement import set_aside
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer, Table
-from flows.commands.run import prepare, workspace_lock
 from flows.graph import Graph
+from flows.office import prepare, workspace_lock
 from flows.placement import current_placement
 
 

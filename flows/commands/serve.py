@@ -7,7 +7,7 @@ from components.packaging.building import find_bento
 from components.packaging.projection import champion_bento
 from components.serving.server import serve
 from components.workloads.registry import find_workload, load_params
-from flows.commands.run import prepare
+from flows.office import prepare
 
 
 def serve_champion(*, port: int, host: str, tag: str | None, target: str = "") -> None:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from components.core.workspace import STAGES, Workspace
 from components.promotion.audit import status as read_standing
-from components.promotion.rows import Champion, ChampionKey
+from components.promotion.rows import Champion
 from components.selection.gate import words
 from components.workloads.rails.records import read_decisions
-from components.workloads.registry import load_params
 from flows.answers import Answer
 from flows.budget import anchor_warning, budget_of, fresh_split_size, is_small, is_worn
-from flows.commands.run import is_taken_in, prepare
-from flows.graph import Graph
-from flows.mirrors import open_journal
+from flows.office import Office
+from flows.sources import fresh_sources
 
 
 def read_status() -> Answer:
     """The champion and those of targets, open proposals, the last decisions, and what a run would do."""
-    settings = prepare()
-    workspace = Workspace.from_settings(settings)
-    params = load_params(workspace)
-    standing = read_standing(open_journal(settings))
-    main = ChampionKey(params.workload, params.catalog)
+    office = Office.open()
+    workspace, params, main = office.workspace, office.params, office.key()
+    standing = read_standing(office.journal)
     champions = {one.target: one for one in standing.champions if one.key._replace(target="") == main}
     champion = champions.get("")
     proposals = [p for p in standing.proposals if p.key._replace(target="") == main]
@@ -29,7 +24,7 @@ def read_status() -> Answer:
     budget, warning = budget_of(workspace, params), anchor_warning(workspace)
     worn = budget is not None and is_worn(budget, params)
     small = budget is not None and is_small(budget, params)
-    changes = list(Graph(workspace.root).changes()) if is_taken_in(workspace.source("catalog")) else list(STAGES)
+    changes = list(office.stages() if fresh_sources(office) else office.changes())
     lines = [
         _describe(champion),
         *(_describe(one) for target, one in champions.items() if target),

@@ -34,7 +34,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from components.core.files import read_json, write_json
+from components.core.files import read_json, write_json, write_text
 from components.core.progress import track
 from components.core.stages import read_report
 from components.core.workspace import STAGES, Workspace
@@ -46,7 +46,8 @@ from components.tracking.runs import Tracker
 from components.training.config import Recipe, TrainingConfig
 from components.training.training import TrainingInputs, train
 from components.workloads.classification.params import ClassificationParams
-from flows.commands.demo import lay_out, write_all_params
+from components.workloads.products.workload import PHOTOS, WORKLOAD
+from flows.layout import filled_params, lay_out
 from tests.benchmarks.figures import SHORT, Figure, keep, show
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -71,7 +72,7 @@ def main() -> None:
     name = "release-short" if SHORT else "release"
     kept = Path(os.environ.get("DETENT_HOME", ".detent")).resolve() / "bench" / name
     workspace = Workspace(root=kept / "workspace", home=kept / "home")
-    lay_out(workspace)
+    lay_out(workspace.root, WORKLOAD, git=False)
     chain = remembered(kept / "chain.json", lambda: [asdict(figure) for figure in measure_chain(workspace)])
     figures += [show(Figure(**row)) for row in chain]
     figures += [show(figure) for figure in measure_accuracy(workspace, kept)]
@@ -103,7 +104,8 @@ def measure_chain(workspace: Workspace) -> list[Figure]:
     training = {"size_px": SIZE_PX, "candidates": {"plain": recipe}}
     approval = {"name": "bench", "auto": True}
     selection = {"policy": {"bootstrap_accuracy": 0.05 if SHORT else 0.3}}
-    write_all_params(workspace, {"training": training, "approval": approval, "selection": selection})
+    sections = {"training": training, "approval": approval, "selection": selection}
+    write_text(workspace.params, filled_params(WORKLOAD, sections))
     wall_s, peak_mib = _release(workspace, "--photos", str(GROCERY / "train"))
     again_s, _ = _release(workspace, "--photos", str(GROCERY / "train"))
     seconds = _stage_seconds(workspace)
@@ -147,7 +149,7 @@ def _release(workspace: Workspace, *options: str) -> tuple[float, float]:
 def measure_accuracy(workspace: Workspace, kept: Path) -> list[Figure]:
     """Accuracy on the held-back photos for each kind of training image, and of the peer, over the seeds."""
     held_back = workspace.home / "val"
-    ingest(str(GROCERY / "val"), out=held_back, source="photo")
+    ingest(str(GROCERY / "val"), out=held_back, source=PHOTOS)
     scores: dict[str, list[float]] = {name: [] for name in [*RECIPES, PEER]}
     jobs = [(name, seed) for seed in SEEDS for name in scores]
     # a network this small trains faster on one core each than on all cores in turn

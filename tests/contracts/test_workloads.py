@@ -17,8 +17,6 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import yaml
-from flows.commands.decide import approve_proposal, roll_back, show_history
-from flows.commands.init import init_workspace
 from PIL import Image
 
 from components.core import verdicts
@@ -31,6 +29,8 @@ from components.serving.server import free_port, wait_until_ready
 from components.workloads.rails.records import read_decisions
 from components.workloads.registry import BUILT_IN, find_workload
 from flows.commands.compare import compare_models
+from flows.commands.decide import approve_proposal, roll_back, show_history
+from flows.commands.init import init_workspace
 from flows.commands.review import add_to_replay, mark_label, show_replay
 from flows.commands.run import run_release
 from flows.commands.status import read_status

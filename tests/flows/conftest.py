@@ -7,20 +7,18 @@ import pytest
 
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from flows.commands.demo import lay_out
-from tests.flows.drawn import draw_sources, write_params
+from tests.flows.drawn import draw_sources, make_workspace
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, dict[str, str | None]]]:
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, dict[str, str]]]:
     """A workspace and drawn sources that the tests of a module share, in order."""
     folder = tmp_path_factory.mktemp("release")
     kept = dict(os.environ)
     os.environ["DETENT_HOME"] = str(folder / "home")
     os.environ["DETENT_WORKSPACE"] = str(folder / "workspace")
     workspace = Workspace.from_settings(Settings())
-    lay_out(workspace)
-    write_params(workspace)
+    make_workspace(workspace)
     yield workspace, draw_sources(folder / "sources")
     os.environ.clear()
     os.environ.update(kept)

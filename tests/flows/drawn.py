@@ -12,12 +12,13 @@ from PIL import Image, ImageDraw
 
 from components.core import samples
 from components.core.digests import sample_id
-from components.core.files import write_json
+from components.core.files import write_json, write_text
 from components.core.manifest import ManifestWriter, Split
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 from components.workloads.classification.questions import ask_classes
-from flows.commands.demo import write_all_params
+from components.workloads.products.workload import WORKLOAD
+from flows.layout import filled_params, lay_out
 
 PRODUCTS = {"ball": (210, 40, 40), "box": (40, 160, 60), "can": (50, 70, 210)}
 PARAMS: dict[str, Any] = {
@@ -37,6 +38,12 @@ PARAMS: dict[str, Any] = {
 }
 
 
+def make_workspace(workspace: Workspace) -> None:
+    """A workspace of products like any other, under DVC without git."""
+    lay_out(workspace.root, WORKLOAD, git=False)
+    write_params(workspace)
+
+
 def draw_product(name: str, rng: np.random.Generator, *, photo: bool) -> Image.Image:
     """A coloured shape on white, or on a noisy ground."""
     size = 48
@@ -50,7 +57,7 @@ def draw_product(name: str, rng: np.random.Generator, *, photo: bool) -> Image.I
     return image
 
 
-def draw_sources(folder: Path, *, num_photos: int = 60, seed: int = 0) -> dict[str, str | None]:
+def draw_sources(folder: Path, *, num_photos: int = 60, seed: int = 0) -> dict[str, str]:
     """Write catalogue, photos and backgrounds as folders of files; returns their addresses."""
     rng = np.random.default_rng(seed)
     for name in PRODUCTS:
@@ -71,7 +78,7 @@ def write_params(workspace: Workspace, **changes: Any) -> None:
     params = {**PARAMS, **{key: value for key, value in changes.items() if key != "candidates"}}
     if "candidates" in changes:
         params["training"] = {**PARAMS["training"], "candidates": changes["candidates"]}
-    write_all_params(workspace, params)
+    write_text(workspace.params, filled_params(WORKLOAD, params))
 
 
 def draw_tinted(index: int, rng: np.random.Generator, *, signal: int) -> NDArray[np.int64]:

@@ -16,8 +16,7 @@ from components.core.settings import Settings
 from components.core.stages import read_report
 from components.core.workspace import Workspace
 from flows import __main__ as command_line
-from flows.commands.demo import lay_out
-from tests.flows.drawn import write_params
+from tests.flows.drawn import make_workspace, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 SYNTHESIS = {
@@ -97,7 +96,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("DETENT_WORKERS", "1")
     monkeypatch.setenv("DETENT_RENDER_BACKEND", "scalar")
     made = Workspace.from_settings(Settings())
-    lay_out(made)
+    make_workspace(made)
     validation = {"small_side_px": 16, "max_quarantined_share": 0.9, "max_class_ratio": 20}
     write_params(made, synthesis=SYNTHESIS, validation=validation)
     return made

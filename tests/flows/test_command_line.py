@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from components.core.settings import Settings
 from components.core.workspace import Workspace
 from flows import __main__ as command_line
-from flows.commands.demo import lay_out
-from tests.flows.drawn import PARAMS, draw_sources, write_params
+from tests.flows.drawn import PARAMS, draw_sources, make_workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -22,8 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("DETENT_WORKSPACE", str(tmp_path / "workspace"))
     made = Workspace.from_settings(Settings())
-    lay_out(made)
-    write_params(made)
+    make_workspace(made)
     return made
 
 
@@ -43,7 +41,10 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["run"], "no catalogue yet"),
+        (["run"], "no catalog yet: name one with --catalog DIR; product pictures"),
+        (["run", "--source", "palms=here"], "has no source palms; it has catalog (product pictures"),
+        (["run", "--source", "palms"], "say NAME=ADDRESS"),
+        (["run", "--source", "photos=a", "--photos", "b"], "photos is named twice"),
         (["run", "--catalog", "missing-folder"], "missing-folder"),
         (["run", "--workload", "palms"], "params.yaml says workload: products"),
         (["run", "nonsense"], "'nonsense' is not one of"),

@@ -108,7 +108,7 @@ def train_incumbent(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(release: tuple[Workspace, dict[str, str | None]]) -> tuple[Workspace, Answer]:
+def told(release: tuple[Workspace, dict[str, str]]) -> tuple[Workspace, Answer]:
     """One release with a family alone; all that follows reads what it left."""
     workspace, sources = release
     write_params(
@@ -120,7 +120,7 @@ def told(release: tuple[Workspace, dict[str, str | None]]) -> tuple[Workspace, A
     )
     draw_faint_photos(Path(str(sources["photos"])))
     incumbent = train_incumbent(workspace.home / "theirs")
-    return workspace, run_release("release", workload=None, sources=sources, incumbent=str(incumbent))
+    return workspace, run_release("release", sources=sources, incumbent=str(incumbent))
 
 
 @pytest.fixture(scope="module")

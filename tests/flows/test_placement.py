@@ -26,7 +26,7 @@ from flows.placement import current_placement
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-Release = tuple[Workspace, dict[str, str | None]]
+Release = tuple[Workspace, dict[str, str]]
 OTHER = {"shares": {"train": 0.3, "search": 0.2, "certify": 0.5}, "split_seed": 5}
 SPLITS = ("train", "search", "certify", "reserve")
 
@@ -34,9 +34,9 @@ SPLITS = ("train", "search", "certify", "reserve")
 VALIDATION = {**PARAMS["validation"], "scenes": {"features": "none"}}
 
 
-def validate(workspace: Workspace, sources: dict[str, str | None] | None = None, **validation: object) -> list[str]:
+def validate(workspace: Workspace, sources: dict[str, str] | None = None, **validation: object) -> list[str]:
     write_params(workspace, seed=1, validation={**VALIDATION, **validation})
-    ran: list[str] = run_release("validation", workload=None, sources=sources or {}).value["ran"]
+    ran: list[str] = run_release("validation", sources=sources or {}).value["ran"]
     return ran
 
 
@@ -46,7 +46,7 @@ def splits(workspace: Workspace) -> dict[str, str]:
     return {name: folder.name for folder in folders for name in manifest.read(folder)["sample_id"].to_pylist()}
 
 
-def add_photos(sources: dict[str, str | None], num: int, *, seed: int) -> None:
+def add_photos(sources: dict[str, str], num: int, *, seed: int) -> None:
     """Photos of other scenes: patches of colour, no two alike."""
     rng = np.random.default_rng(seed)
     for number in range(num):
@@ -215,7 +215,7 @@ def test_after_an_open_look_releases_go_on_and_wait_for_a_refresh(release: Relea
     (workspace.stage("selection") / "plain.decision.json").write_text(shown.to_json())
     pin_burned(reason="looked at it")
     assert set(read_placement(workspace.placement).members("replay")) == certify
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert answer.exit_code == 3 and answer.value["decisions"] == {"plain": "HOLD"}
     assert not certify & set(splits(workspace))
     assert manifest.count(workspace.replay) == len(certify)

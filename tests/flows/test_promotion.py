@@ -11,23 +11,20 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import IntegrityError, RefusedError, StateError
-from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.promotion.policy import ApprovalPolicy
 from components.promotion.projections import DeploymentPointer
 from components.promotion.rows import ChampionKey
 from components.workloads.rails.records import code_digest, read_decisions
-from components.workloads.registry import load_params
-from flows.baseline import champion_of
+from flows.commands.decide import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.run import run_release
 from flows.commands.status import read_status
-from flows.promotion import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
-from flows.proposals import propose_winners
-from flows.session import open_session
+from flows.office import Office
+from flows.promotion import propose_winners
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-Release = tuple[Workspace, dict[str, str | None]]
+Release = tuple[Workspace, dict[str, str]]
 GOVERNED = {
     "approval": {"name": "two-eyes", "forbid_trainer": True},
     "people": {"named": {"rita": {"roles": ["release manager"]}, "amy": {"roles": ["auditor"]}}},
@@ -37,7 +34,7 @@ BETTER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
 
 
 def shown_version(workspace: Workspace) -> str | None:
-    champion = champion_of(Settings(), load_params(workspace))
+    champion = Office.open().champion()
     pointer = DeploymentPointer(workspace.home).read(ChampionKey("products", "drawn"))
     assert (champion is None) == (pointer is None)
     assert champion is None or (pointer and pointer.sequence == champion.sequence)
@@ -48,7 +45,7 @@ def test_a_release_ends_in_a_proposal_that_waits(release: Release, monkeypatch: 
     workspace, sources = release
     monkeypatch.setenv("DETENT_ACTOR", "eve")
     write_params(workspace, **GOVERNED)
-    answer = run_release("release", workload="products", sources=sources)
+    answer = run_release("release", sources=sources)
     assert (answer.value["winner"], answer.value["promoted"]) == ("plain", False)
     assert [item["state"] for item in read_status().value["proposals"]] == ["open"]
     with pytest.raises(RefusedError, match="eve may not approve"):
@@ -96,24 +93,24 @@ def test_what_the_gate_did_not_say_is_neither_proposed_nor_approved(
             ("winner.json", b'{"candidate": "plain"}'),
         ],
     }
-    with open_session(Settings(), name="planted") as session:
-        auto = replace(session, params=session.params.model_copy(update={"approval": ApprovalPolicy(auto=True)}))
-        for files in wrong.values():
-            with ExitStack() as stack:
-                for name, content in files:
-                    stack.enter_context(planted(folder / name, content))
-                with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
-                    propose_winners.fn(auto)
-                with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
-                    approve_proposal(1, reason="looks right")
-        with (
-            planted(
-                workspace.stage("packaging") / "bento.json",
-                b'{"tag": "detent:other", "digest": "", "path": "x", "model_digest": "00"}',
-            ),
-            pytest.raises(IntegrityError, match="packages anew"),
-        ):
-            propose_winners.fn(auto)
+    auto = Office.open()
+    auto.params = auto.params.model_copy(update={"approval": ApprovalPolicy(auto=True)})
+    for files in wrong.values():
+        with ExitStack() as stack:
+            for name, content in files:
+                stack.enter_context(planted(folder / name, content))
+            with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
+                propose_winners.fn(auto)
+            with pytest.raises(IntegrityError, match="nothing was proposed or promoted"):
+                approve_proposal(1, reason="looks right")
+    with (
+        planted(
+            workspace.stage("packaging") / "bento.json",
+            b'{"tag": "detent:other", "digest": "", "path": "x", "model_digest": "00"}',
+        ),
+        pytest.raises(IntegrityError, match="packages anew"),
+    ):
+        propose_winners.fn(auto)
     assert show_history().value["rows"] == before and shown_version(workspace) is None
 
 
@@ -153,7 +150,7 @@ def test_rollback_brings_the_old_bento_back_verified(release: Release, monkeypat
         roll_back(reason="nowhere to go")
     auto = {**GOVERNED, "approval": {"name": "tests", "auto": True}}
     write_params(workspace, candidates=BETTER, selection={"policy": LENIENT}, **auto)
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert answer.value["promoted"]
     assert shown_version(workspace) == "2"
     back = roll_back(reason="boxes broke", samples=["a" * 32])

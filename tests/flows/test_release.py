@@ -16,18 +16,17 @@ from components.core.workspace import Workspace
 from components.tracking.registry import DIGEST, champion_alias
 from components.tracking.runs import PARENT, Tracker
 from components.workloads.rails.records import pinned_digest, read_decisions
-from components.workloads.registry import load_params
-from flows.baseline import champion_of
 from flows.commands.compare import compare_models
+from flows.commands.decide import show_history, verify_journal
 from flows.commands.images import remake_sample, revoke_asset
-from flows.commands.run import run_release, workspace_lock
+from flows.commands.run import run_release
 from flows.commands.status import read_status
 from flows.graph import Graph
-from flows.promotion import show_history, verify_journal
+from flows.office import Office
 from tests.flows.drawn import PARAMS, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-Release = tuple[Workspace, dict[str, str | None]]
+Release = tuple[Workspace, dict[str, str]]
 LONGER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
 CONTAINED = {
     "contained": {"treatment": "contained", "widths": [8, 16], "blocks": [1, 1], "epochs": 3, "learning_rate": 0.01}
@@ -35,13 +34,14 @@ CONTAINED = {
 
 
 def champion_digest(workspace: Workspace) -> str | None:
-    champion = champion_of(Settings(), load_params(workspace))
+    del workspace
+    champion = Office.open().champion()
     return champion.model if champion is not None else None
 
 
 def test_first_release_becomes_champion_and_is_packaged(release: Release) -> None:
     workspace, sources = release
-    answer = run_release("release", workload="products", sources=sources)
+    answer = run_release("release", sources=sources)
     assert answer.exit_code == 0
     assert answer.value["ran"] == ["validation", "synthesis", "training", "selection", "packaging"]
     assert answer.value["promoted"] and answer.value["winner"] == "plain"
@@ -89,8 +89,8 @@ def test_a_second_run_does_nothing_and_does_not_start_prefect(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, sources = release
-    monkeypatch.setitem(sys.modules, "flows.release", None)  # importing it would fail
-    answer = run_release("release", workload=None, sources=sources)
+    monkeypatch.setitem(sys.modules, "prefect", None)  # importing it would fail
+    answer = run_release("release", sources=sources)
     assert answer.value["ran"] == [] and answer.value["promoted"]
     assert read_status().value["would_run"] == []
 
@@ -105,11 +105,11 @@ def test_dvc_by_hand_agrees(release: Release) -> None:
 def test_a_changed_parameter_redoes_only_what_depends_on_it(release: Release) -> None:
     workspace, _ = release
     write_params(workspace, packaging={"parity_samples": 9})
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert answer.value["ran"] == ["packaging"]
     policy = {"policy": {**PARAMS["selection"]["policy"], "bootstrap_accuracy": 0.31}}
     write_params(workspace, packaging={"parity_samples": 9}, selection=policy)
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert "selection" in answer.value["ran"] and "training" not in answer.value["ran"]
 
 
@@ -126,9 +126,8 @@ def test_a_change_during_a_stage_is_not_recorded_as_read(release: Release) -> No
 
 
 def test_one_release_at_a_time(release: Release) -> None:
-    workspace, _ = release
-    with workspace_lock(workspace), pytest.raises(StateError, match="another release is at work"):
-        run_release("release", workload=None, sources={})
+    with Office.open().lock(), pytest.raises(StateError, match="another release is at work"):
+        run_release("release", sources={})
 
 
 def test_killed_in_training_goes_on_and_leaves_no_ghost(release: Release) -> None:
@@ -151,7 +150,7 @@ def test_killed_in_training_goes_on_and_leaves_no_ghost(release: Release) -> Non
     assert champion_digest(workspace) == before == pinned_digest(workspace)
     assert set(read_status().value["would_run"]) == {"training", "selection", "packaging"}
     write_params(workspace, candidates={**LONGER, **CONTAINED})
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert answer.value["ran"] == ["training", "selection", "packaging"]
     assert set(answer.value["decisions"]) == {"plain", "contained"}
     floors = [decision.noise_floor for decision in read_decisions(workspace).values()]
@@ -202,6 +201,6 @@ def test_without_photos_nothing_is_certified(release: Release) -> None:
     for path in (workspace.source("photos"), workspace.data / "photos.dvc"):
         path.rename(path.with_name(f"kept-{path.name}"))
     write_params(workspace, candidates=LONGER)
-    answer = run_release("release", workload=None, sources={})
+    answer = run_release("release", sources={})
     assert answer.exit_code == 3 and answer.value["decisions"] == {"plain": "HOLD"}
     assert champion_digest(workspace) == before

@@ -19,7 +19,6 @@ from torch import nn
 
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
-from components.core.settings import Settings
 from components.core.workloads import Parity, StageInput
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
@@ -29,23 +28,22 @@ from components.models.networks.registry import build_network
 from components.models.prediction import normalise
 from components.packaging.projection import champion_bento
 from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import ChampionKey
+from components.promotion.rows import Champion, ChampionKey
 from components.selection.finalists import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
 from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions, read_target_winners
-from components.workloads.registry import load_params
-from flows import promotion, proposals
-from flows.baseline import champion_of, refresh_baseline
+from flows import ghosts, promotion
+from flows.baseline import refresh_baseline
+from flows.commands import decide
+from flows.commands.decide import reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.status import read_status
-from flows.graph import Graph
-from flows.promotion import reconcile_stores, roll_back, show_history, verify_journal
-from flows.proposals import Outcome, propose_winners
-from flows.session import open_session
+from flows.office import Office
+from flows.promotion import Outcome, propose_winners
 from tests.flows.drawn import PARAMS, PRODUCTS, lay_out_splits, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-Release = tuple[Workspace, dict[str, str | None]]
+Release = tuple[Workspace, dict[str, str]]
 SHAPE = {"family": "convnet", "num_classes": 3, "widths": [4, 8], "blocks": [1, 1]}
 BALL, BOX, CAN = range(3)
 PHONE = ChampionKey("products", "drawn", "phone")
@@ -60,8 +58,8 @@ def _by_hand() -> Iterator[None]:
         patch.setattr("components.packaging.packaging.check_parity", lambda *_, **__: PARITY)
         patch.setattr("components.packaging.packaging._keep_model", lambda *_: None)
         patch.setattr(promotion, "create_table_artifact", lambda *_, **__: None)
-        patch.setattr(proposals, "move_champion", promotion.move_champion.fn)
-        patch.setattr(promotion, "reverify_in", lambda _workspace: lambda _champion: None)
+        patch.setattr(promotion, "move_champion", promotion.move_champion.fn)
+        patch.setattr(decide, "reverify_in", lambda _workspace: lambda _champion: None)
         yield
 
 
@@ -100,21 +98,25 @@ def train_blind(workspace: Workspace, name: str, *, blind_to: int | None, seed: 
 
 def hold(workspace: Workspace, models: dict[str, int | None], *, finalist: str, seed: int) -> Outcome:
     """A release of these candidates, by name what each is blind to: pinned, gated, packaged and proposed."""
-    settings, params = Settings(), load_params(workspace)
-    refresh_baseline(settings, params, Graph(workspace.root))
+    office = Office.open()
+    refresh_baseline(office)
     shutil.rmtree(workspace.stage("training"), ignore_errors=True)
-    with open_session(settings, name="release") as session:
+    with office.on_record("release"):
         for name, blind_to in models.items():
             folder = train_blind(workspace, name, blind_to=blind_to, seed=seed)
             tags = {DIGEST: model_digest(folder)}
-            with session.tracker.run(name, parent=session.run_id) as run_id:
-                register_model(session.tracker, session.model_name, folder, run_id=run_id, tags=tags)
+            with office.tracker.run(name, parent=office.run_id) as run_id:
+                register_model(office.tracker, office.model_name, folder, run_id=run_id, tags=tags)
         costs = {name: SMALL if name == finalist else LARGE for name in models}
         write_record(workspace.stage("training"), targets={"phone": {"candidate": finalist}}, costs=costs)
-        given = StageInput(workspace=workspace, params=session.params, workload=WORKLOAD)
+        given = StageInput(workspace=workspace, params=office.params, workload=WORKLOAD)
         for stage in ("selection", "packaging"):
             WORKLOAD.stages[stage].run(given)
-        return propose_winners.fn(session)
+        return propose_winners.fn(office)
+
+
+def champion(target: str = "") -> Champion | None:
+    return Office.open().champion(target)
 
 
 def served(workspace: Workspace) -> dict[str, Any]:
@@ -148,8 +150,7 @@ def test_the_first_release_gives_the_phone_a_champion_of_its_own(release: Releas
     outcome = hold(workspace, {"large": BALL, "small": CAN}, finalist="small", seed=1)
     assert (outcome.winner, outcome.promoted) == ("large", True)
     assert (outcome.targets["phone"].winner, outcome.targets["phone"].promoted) == ("small", True)
-    params = load_params(workspace)
-    main, phone = champion_of(Settings(), params), champion_of(Settings(), params, "phone")
+    main, phone = champion(), champion("phone")
     assert main is not None and phone is not None and phone.model == served(workspace)["digest"] != main.model
     assert [row["target"] for row in show_history().value["rows"]] == ["", "", "", "phone", "phone", "phone"]
     assert len(show_history(target="phone").value["rows"]) == 3
@@ -157,14 +158,14 @@ def test_the_first_release_gives_the_phone_a_champion_of_its_own(release: Releas
 
 def test_every_mirror_shows_the_phones_champion_beside_the_main_one(release: Release) -> None:
     workspace, _ = release
-    phone = champion_of(Settings(), load_params(workspace), "phone")
+    phone = champion("phone")
     assert phone is not None and phone.bento is not None
     shown = DeploymentPointer(workspace.home).read(PHONE)
     assert shown is not None and (shown.model, shown.sequence) == (phone.model, phone.sequence)
     assert (workspace.home / "deployments" / "products--drawn--phone.json").is_file()
     assert champion_bento(workspace.bentos, *PHONE).name == phone.bento.removeprefix("detent:")
-    with open_session(Settings(), name="look") as session:
-        assert champion_alias(session.tracker, "products-drawn", "phone") == (phone.model, phone.sequence)
+    alias = champion_alias(Office.open().tracker, "products-drawn", "phone")
+    assert alias == (phone.model, phone.sequence)
     assert read_status().value["targets"]["phone"]["champion"] == phone.model
     assert any(line.startswith("champion for phone: version 2") for line in read_status().lines)
 
@@ -172,7 +173,7 @@ def test_every_mirror_shows_the_phones_champion_beside_the_main_one(release: Rel
 def test_a_release_that_breaks_what_the_phone_had_right_is_refused_for_the_phone(release: Release) -> None:
     """It is blind to the ball, as the main champion is: nothing is lost there, and a third of all on the phone."""
     workspace, _ = release
-    before = champion_of(Settings(), load_params(workspace), "phone")
+    before = champion("phone")
     outcome = hold(workspace, {"newer": BALL}, finalist="newer", seed=2)
     assert (outcome.winner, outcome.promoted) == ("newer", True)
     decisions = read_decisions(workspace)
@@ -187,7 +188,7 @@ def test_a_release_that_breaks_what_the_phone_had_right_is_refused_for_the_phone
     assert (served(workspace)["candidate"], outcome.targets) == (None, {})
     assert f"newer is not certified: REJECT, {decisions['newer@phone'].reasons[0]}" in served(workspace)["reason"]
     assert f"it keeps its own champion {before.model[:12]}" in served(workspace)["reason"]
-    assert champion_of(Settings(), load_params(workspace), "phone") == before
+    assert champion("phone") == before
 
 
 def test_one_that_breaks_nothing_on_either_is_proposed_for_both(release: Release) -> None:
@@ -203,8 +204,7 @@ def test_one_that_breaks_nothing_on_either_is_proposed_for_both(release: Release
     winner = read_target_winners(workspace)["phone"]
     assert (winner.candidate, winner.stem) == ("better", "better@phone")
     assert outcome.promoted and outcome.targets["phone"].promoted
-    params = load_params(workspace)
-    main, phone = champion_of(Settings(), params), champion_of(Settings(), params, "phone")
+    main, phone = champion(), champion("phone")
     assert main is not None and phone is not None and main.model == phone.model and main.bento == phone.bento
     rows = [row for row in show_history().value["rows"] if row["kind"] == "promoted"][-2:]
     assert [row["decision"] for row in rows] == [
@@ -230,24 +230,19 @@ def test_a_targets_word_is_carried_too(release: Release) -> None:
     kept, rows = path.read_bytes(), show_history().value["rows"]
     refused = read_decisions(workspace)["worse"]
     write_json(path, {"phone": {"candidate": "worse", "decision": {"name": "worse", "digest": refused.digest}}})
-    with (
-        open_session(Settings(), name="planted") as session,
-        pytest.raises(IntegrityError, match="the gate said REJECT"),
-    ):
-        propose_winners.fn(session)
+    with pytest.raises(IntegrityError, match="the gate said REJECT"):
+        propose_winners.fn(Office.open())
     path.write_bytes(kept)
     assert show_history().value["rows"] == rows
 
 
 def test_the_phone_is_rolled_back_alone(release: Release) -> None:
-    workspace, _ = release
-    params = load_params(workspace)
-    main = champion_of(Settings(), params)
+    main = champion()
     back = roll_back(reason="cans broke on phones", target="phone")
     assert back.exit_code == 0
-    phone = champion_of(Settings(), params, "phone")
+    phone = champion("phone")
     assert phone is not None and (phone.version, back.value["champion"]["target"]) == ("4", "phone")
-    assert champion_of(Settings(), params) == main
+    assert champion() == main
     with pytest.raises(StateError, match="products / drawn for watch has no champion"):
         roll_back(reason="nobody has one", target="watch")
 
@@ -255,7 +250,7 @@ def test_the_phone_is_rolled_back_alone(release: Release) -> None:
 def test_reconcile_and_verify_know_the_targets(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, _ = release
     for name in ("end_flow_ghosts", "end_server_ghosts"):
-        monkeypatch.setattr(promotion, name, list)
+        monkeypatch.setattr(ghosts, name, list)
     DeploymentPointer(workspace.home).path(PHONE).unlink()
     answer = reconcile_stores()
     assert answer.value["agrees"] and DeploymentPointer(workspace.home).read(PHONE) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from components.core.workloads import Source, Step, Workload
 from components.core.workspace import Workspace
@@ -16,6 +17,17 @@ from components.workloads.classification.stages.training import training
 from components.workloads.classification.stages.validation import validation
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
+
+CATALOG = Source(
+    name="catalog",
+    summary="product pictures and 3D models, a sub-folder a class",
+    rows="catalog",
+    required=True,
+    min_labels=2,
+    models=True,
+)
+PHOTOS = Source(name="photos", summary="customers' photos, a sub-folder a class", rows="photo")
+BACKGROUNDS = Source(name="backgrounds", summary="any photos without the products", rows="background", labelled=False)
 
 
 def check_sources(workspace: Workspace) -> Sequence[str]:
@@ -33,16 +45,7 @@ WORKLOAD = Workload(
     name="products",
     summary="which of a catalogue's products is on a photo",
     params=ClassificationParams,
-    sources=(
-        Source(
-            name="catalog",
-            summary="product pictures and 3D models, a sub-folder a class",
-            rows="catalog",
-            required=True,
-        ),
-        Source(name="photos", summary="customers' photos, a sub-folder a class", rows="photo"),
-        Source(name="backgrounds", summary="any photos without the products", rows="background", labelled=False),
-    ),
+    sources=(CATALOG, PHOTOS, BACKGROUNDS),
     stages={
         "validation": Step(
             run=validation, sections=("validation",), reads=("catalog", "photos", "backgrounds", "placement")
@@ -72,4 +75,5 @@ WORKLOAD = Workload(
     compare=compare,
     check_sources=check_sources,
     take_in=take_in_incumbent,
+    starting_params=Path(__file__).with_name("params.yaml"),
 )

@@ -15,6 +15,7 @@ from components.datasets.sources import ingest, ingest_nothing
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.picture.contact_sheet import draw_contact_sheet
 from components.synthesis.stock import read_stock
+from components.workloads.products.workload import PHOTOS
 from tests.benchmarks.figures import SHORT
 from tests.benchmarks.imaging.compositing import Style, composite
 from tests.benchmarks.imaging.lab import GROCERY, HOME, backgrounds, icons, make_images
@@ -98,7 +99,7 @@ def deal_photos(seed: int) -> tuple[Path, Path]:
     train, search = (FOLDER / f"photos-{seed}" / part for part in ("train", "search"))
     whole = FOLDER / "photos"
     if not whole.is_dir():
-        ingest(str(GROCERY / "train"), out=whole, source="photo")
+        ingest(str(GROCERY / "train"), out=whole, source=PHOTOS)
     if not (search / "shard-00000.parquet").is_file():
         table = manifest.read(whole)
         searched = np.random.default_rng(seed).random(table.num_rows) < SEARCH_SHARE
@@ -111,14 +112,14 @@ def held_back() -> Path:
     """The photos that nothing is trained or chosen on."""
     out = FOLDER / "val"
     if not out.is_dir():
-        ingest(str(GROCERY / "val"), out=out, source="photo")
+        ingest(str(GROCERY / "val"), out=out, source=PHOTOS)
     return out
 
 
 def nothing() -> Path:
     """A manifest without rows, for what an arm does not get."""
     out = FOLDER / "nothing"
-    ingest_nothing(out, "photo")
+    ingest_nothing(out, PHOTOS)
     return out
 
 

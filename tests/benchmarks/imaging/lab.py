@@ -21,6 +21,7 @@ from components.datasets.sources import ingest, ingest_nothing
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import plan_synthesis
 from components.synthesis.runs.shards import fill_shards
+from components.workloads.products import workload as products
 from tests.benchmarks.figures import SHORT, Figure
 
 HOME = Path(os.environ.get("DETENT_HOME", ".detent")).resolve() / "bench" / f"synthesis{'-short' if SHORT else ''}"
@@ -94,7 +95,7 @@ def furniture() -> list[str]:
 
 def icons() -> Path:
     """The catalogue of the grocery shop: 81 classes, a picture of each on white."""
-    return _once("icons", lambda out: ingest(str(GROCERY / "catalog"), out=out, source="catalog"))
+    return _once("icons", lambda out: ingest(str(GROCERY / "catalog"), out=out, source=products.CATALOG))
 
 
 def mixed(num_pictured: int, names: Sequence[str]) -> Path:
@@ -104,7 +105,7 @@ def mixed(num_pictured: int, names: Sequence[str]) -> Path:
         chosen = HOME / "chosen"
         for folder in sorted((GROCERY / "catalog").iterdir())[:num_pictured]:
             shutil.copytree(folder, chosen / folder.name, dirs_exist_ok=True)
-        ingest(str(chosen), out=out, source="catalog")
+        ingest(str(chosen), out=out, source=products.CATALOG)
         shutil.rmtree(chosen)
         files = [FURNITURE / f"{name}.glb" for name in names]
         found = [meshes.store(path.name, path.read_bytes(), [], label=path.stem, licence="MIT-0") for path in files]
@@ -115,7 +116,7 @@ def mixed(num_pictured: int, names: Sequence[str]) -> Path:
 
 def backgrounds() -> Path:
     """The photos of rooms that everything is set in."""
-    return _once("backgrounds", lambda out: ingest(str(BACKGROUNDS), out=out, source="background"))
+    return _once("backgrounds", lambda out: ingest(str(BACKGROUNDS), out=out, source=products.BACKGROUNDS))
 
 
 def remembered(path: Path, measure: Callable[[], Any]) -> Any:
@@ -147,5 +148,5 @@ def _once(name: str, write: Callable[[Path], Any]) -> Path:
 
 
 def _write_catalogue(out: Path, found: Sequence[meshes.StoredModel]) -> None:
-    ingest_nothing(out, "catalog")
+    ingest_nothing(out, products.CATALOG)
     meshes.write_models(out / meshes.FOLDER, found)

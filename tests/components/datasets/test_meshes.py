@@ -18,6 +18,7 @@ from components.core.errors import DataError
 from components.datasets import sources
 from components.datasets.meshes import find_references, model_labels, pack, read_models, unpack
 from components.datasets.sources import check_classes, ingest
+from components.workloads.products.workload import CATALOG, PHOTOS
 
 
 def png(grey: int = 90) -> bytes:
@@ -51,7 +52,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 def test_a_catalogue_keeps_models_beside_its_pictures(tmp_path: Path) -> None:
     catalog = write(tmp_path / "in", FILES)
     out = tmp_path / "out"
-    summary = ingest(str(catalog), out=out, source="catalog", fingerprint_file=tmp_path / "mark")
+    summary = ingest(str(catalog), out=out, source=CATALOG, fingerprint_file=tmp_path / "mark")
     assert (summary.num_images, summary.num_models, summary.classes) == (1, 2, {"chair": 2, "lamp": 1})
     assert [row["image"]["path"] for row in manifest.read(out).to_pylist()] == ["chair/photo.png"]
     chair, lamp = read_models(out)
@@ -70,7 +71,7 @@ def test_a_changed_texture_is_a_change_and_nothing_else_is(tmp_path: Path) -> No
     catalog, out = write(tmp_path / "in", FILES), tmp_path / "out"
 
     def changed() -> bool:
-        return ingest(str(catalog), out=out, source="catalog", fingerprint_file=tmp_path / "mark").changed
+        return ingest(str(catalog), out=out, source=CATALOG, fingerprint_file=tmp_path / "mark").changed
 
     assert changed() and not changed()
     before = digest_tree(out)
@@ -82,19 +83,19 @@ def test_a_changed_texture_is_a_change_and_nothing_else_is(tmp_path: Path) -> No
 
 def test_models_alone_make_a_catalogue_and_their_classes_count(tmp_path: Path) -> None:
     catalog = write(tmp_path / "in", {"chair/a.ply": b"ply\n", "lamp/b.glb": b"glTF"})
-    ingest(str(catalog), out=tmp_path / "out", source="catalog")
+    ingest(str(catalog), out=tmp_path / "out", source=CATALOG)
     assert manifest.count(tmp_path / "out") == 0
     photos = write(tmp_path / "p", {"chair/1.png": png(), "lamp/2.png": png(4)})
-    ingest(str(photos), out=tmp_path / "photos", source="photo")
+    ingest(str(photos), out=tmp_path / "photos", source=PHOTOS)
     assert check_classes(tmp_path / "out", tmp_path / "photos") == []
     write(photos, {"lamp/b.glb": b"glTF"})
-    assert ingest(str(photos), out=tmp_path / "photos", source="photo").num_models == 0, "photos are photos"
+    assert ingest(str(photos), out=tmp_path / "photos", source=PHOTOS).num_models == 0, "photos are photos"
 
 
 def test_a_csv_may_name_models_and_licences(tmp_path: Path) -> None:
     write(tmp_path, {"a/x.glb": b"glTF", "b/y.png": png()})
     (tmp_path / "list.csv").write_text("path,label,license\na/x.glb,chair,CC0\nb/y.png,lamp,\n")
-    ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source="catalog", licence="MIT")
+    ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source=CATALOG, licence="MIT")
     (model,) = read_models(tmp_path / "out")
     assert (model.label, model.licence) == ("chair", "CC0")
     assert manifest.read(tmp_path / "out", ["licence"])["licence"].to_pylist() == ["MIT"]
@@ -103,7 +104,7 @@ def test_a_csv_may_name_models_and_licences(tmp_path: Path) -> None:
 def test_a_model_over_the_cap_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = write(tmp_path / "in", {**FILES, "lamp/photo.png": png(7)})
     monkeypatch.setattr(sources, "MAX_MODEL_BYTES", 100)
-    assert ingest(str(catalog), out=tmp_path / "out", source="catalog").num_models == 1
+    assert ingest(str(catalog), out=tmp_path / "out", source=CATALOG).num_models == 1
     assert "at most 100" in json.loads((tmp_path / "out/source.json").read_text())["ignored"]["chair/chair.obj"]
 
 

@@ -19,6 +19,7 @@ from components.core.errors import DataError, SourceError, StorageError
 from components.datasets import sources
 from components.datasets.listings import source_errors
 from components.datasets.sources import check_classes, fingerprint, ingest, ingest_nothing
+from components.workloads.products.workload import BACKGROUNDS, CATALOG, PHOTOS
 
 
 def jpeg(seed: int) -> bytes:
@@ -47,7 +48,7 @@ HOSTILE = [
 
 def test_a_class_folder_becomes_a_manifest(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", HOSTILE)
-    summary = ingest(str(photos), out=tmp_path / "out", source="photo", licence="MIT")
+    summary = ingest(str(photos), out=tmp_path / "out", source=PHOTOS, licence="MIT")
     rows = manifest.read(tmp_path / "out").to_pylist()
     assert [row["image"]["path"] for row in rows] == sorted(HOSTILE)
     assert all(row["image"]["bytes"] == (photos / row["image"]["path"]).read_bytes() for row in rows)
@@ -58,7 +59,7 @@ def test_a_class_folder_becomes_a_manifest(tmp_path: Path) -> None:
 def test_what_is_left_out_is_listed_with_its_reason(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", ["a/1.jpg", "stray.jpg", "a/.hidden.jpg", "a/Thumbs.db", "b/notes.txt", "b/x"])
     (photos / "a" / "dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert ingest(str(photos), out=tmp_path / "out", source="photo").num_ignored == 6
+    assert ingest(str(photos), out=tmp_path / "out", source=PHOTOS).num_ignored == 6
     ignored = json.loads((tmp_path / "out" / "source.json").read_text())["ignored"]
     assert "hidden" in ignored["a/.hidden.jpg"] and ".db" in ignored["a/Thumbs.db"] and ".txt" in ignored["b/notes.txt"]
     assert "class" in ignored["stray.jpg"] and "none" in ignored["b/x"] and "dangling" in ignored["a/dangling.jpg"]
@@ -71,14 +72,14 @@ def test_links_to_files_and_folders_are_followed_but_not_in_circles(tmp_path: Pa
     (photos / "b").symlink_to(real / "x")
     (photos / "b2").symlink_to(real / "x")
     (photos / "a" / "up").symlink_to(photos)
-    summary = ingest(str(photos), out=tmp_path / "out", source="photo")
+    summary = ingest(str(photos), out=tmp_path / "out", source=PHOTOS)
     assert summary.classes == {"a": 2, "b": 1, "b2": 1} and summary.num_ignored == 1
 
 
 def test_a_target_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", ["a/1.jpg", "b/2.jpg"])
     with pytest.raises(StorageError, match="cannot write"):
-        ingest(str(photos), out=photos / "a/1.jpg" / "x" / "out", source="photo")
+        ingest(str(photos), out=photos / "a/1.jpg" / "x" / "out", source=PHOTOS)
 
 
 def test_a_file_that_vanishes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,12 +88,12 @@ def test_a_file_that_vanishes_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     (photos / "b/2.jpg").unlink()
     monkeypatch.setattr(sources, "list_images", lambda *_, **__: listing)
     with pytest.raises(SourceError, match=r"b/2\.jpg"):
-        ingest(str(photos), out=tmp_path / "out", source="photo")
+        ingest(str(photos), out=tmp_path / "out", source=PHOTOS)
     assert not (tmp_path / "out").exists()
 
 
 def test_backgrounds_need_no_classes(tmp_path: Path) -> None:
-    summary = ingest(str(draw(tmp_path / "b", ["1.jpg", "x/y/2.jpg"])), out=tmp_path / "out", source="background")
+    summary = ingest(str(draw(tmp_path / "b", ["1.jpg", "x/y/2.jpg"])), out=tmp_path / "out", source=BACKGROUNDS)
     assert summary.num_images == 2 and summary.classes == {}
 
 
@@ -100,7 +101,7 @@ def test_a_file_over_the_cap_is_listed(tmp_path: Path, monkeypatch: pytest.Monke
     photos = draw(tmp_path / "p", ["a/1.jpg", "a/2.jpg"])
     (photos / "a/big.jpg").write_bytes(bytes(5000))
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 4000)
-    assert ingest(str(photos), out=tmp_path / "out", source="photo").num_images == 2
+    assert ingest(str(photos), out=tmp_path / "out", source=PHOTOS).num_images == 2
     assert "5,000 bytes" in (tmp_path / "out" / "source.json").read_text()
 
 
@@ -108,7 +109,7 @@ def test_equal_folders_give_equal_bytes_and_no_absolute_path(tmp_path: Path) -> 
     for name in ("one", "two"):
         photos = draw(tmp_path / name / "photos", ["a/1.jpg", "b/2.jpg"])
         os.utime(photos / "a/1.jpg", (1, 1 if name == "one" else 2))
-        ingest(str(photos), out=tmp_path / f"{name}.out", source="photo")
+        ingest(str(photos), out=tmp_path / f"{name}.out", source=PHOTOS)
     assert digest_tree(tmp_path / "one.out") == digest_tree(tmp_path / "two.out")
     assert str(tmp_path) not in (tmp_path / "one.out" / "source.json").read_text()
 
@@ -117,24 +118,24 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path: Path, monkeypatch: pyte
     photos = draw(tmp_path / "photos", ["a/1.jpg", "b/2.jpg"])
 
     def run() -> bool:
-        return ingest(str(photos), out=tmp_path / "out", source="photo", fingerprint_file=tmp_path / "mark").changed
+        return ingest(str(photos), out=tmp_path / "out", source=PHOTOS, fingerprint_file=tmp_path / "mark").changed
 
     assert run() and not run()
-    mark = fingerprint(str(photos), source="photo")
+    mark = fingerprint(str(photos), source=PHOTOS)
     assert mark == (tmp_path / "mark").read_text()
     draw(photos, ["b/3.jpg"])
     assert run() and not run()
     os.utime(photos / "a/1.jpg", (5, 5))
-    assert fingerprint(str(photos), source="photo") != mark and run()
+    assert fingerprint(str(photos), source=PHOTOS) != mark and run()
     shutil.rmtree(tmp_path / "out")
     assert run()
-    ingest_nothing(tmp_path / "out", "photo")
+    ingest_nothing(tmp_path / "out", PHOTOS)
     assert run() and manifest.count(tmp_path / "out") == 3
 
 
 def test_no_source_gives_an_empty_manifest(tmp_path: Path) -> None:
-    assert ingest_nothing(tmp_path / "out", "photo").changed
-    assert not ingest_nothing(tmp_path / "out", "photo").changed
+    assert ingest_nothing(tmp_path / "out", PHOTOS).changed
+    assert not ingest_nothing(tmp_path / "out", PHOTOS).changed
     assert manifest.count(tmp_path / "out") == 0
 
 
@@ -142,7 +143,7 @@ def test_csv_rows_carry_label_split_and_group(tmp_path: Path) -> None:
     draw(tmp_path, ["img/1.jpg", "img/2 ü.jpg", "img/3.jpg"])
     rows = "\ufeffimage,label,split,group\nimg/2 ü.jpg,b,certify,g1\nimg/1.jpg,a,,\nimg/1.jpg,a,,\n"
     (tmp_path / "list.csv").write_text(rows, encoding="utf-8")
-    summary = ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source="photo")
+    summary = ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source=PHOTOS)
     taken = manifest.read(tmp_path / "out", ["label", "split", "group"]).to_pylist()
     assert taken == [
         {"label": "a", "split": None, "group": None},
@@ -170,7 +171,7 @@ def test_csv_faults_are_named(tmp_path: Path, text: str, message: str) -> None:
     draw(tmp_path, ["img/1.jpg"])
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(SourceError, match=message):
-        ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source="photo")
+        ingest(str(tmp_path / "list.csv"), out=tmp_path / "out", source=PHOTOS)
     assert not (tmp_path / "out").exists()
 
 
@@ -186,7 +187,7 @@ def coco(folder: Path, **changes: object) -> Path:
 
 
 def test_coco_takes_single_category_images_and_names_the_rest(tmp_path: Path) -> None:
-    summary = ingest(str(coco(tmp_path)), out=tmp_path / "out", source="photo")
+    summary = ingest(str(coco(tmp_path)), out=tmp_path / "out", source=PHOTOS)
     ignored = json.loads((tmp_path / "out" / "source.json").read_text())["ignored"]
     assert summary.classes == {"mug": 1}
     assert "lamp, mug" in ignored["i/2.jpg"] and "no annotation" in ignored["i/3.jpg"]
@@ -204,7 +205,7 @@ def test_coco_takes_single_category_images_and_names_the_rest(tmp_path: Path) ->
 )
 def test_coco_faults_are_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(SourceError, match=message):
-        ingest(str(coco(tmp_path, **changes)), out=tmp_path / "out", source="photo")
+        ingest(str(coco(tmp_path, **changes)), out=tmp_path / "out", source=PHOTOS)
 
 
 def test_unusable_addresses_are_named(tmp_path: Path) -> None:
@@ -218,19 +219,19 @@ def test_unusable_addresses_are_named(tmp_path: Path) -> None:
         "texts": r"not an image suffix: \.txt",
         "flat": "sub-folder",
         "flat/x.jpg": "is a file",
-        "single": "at least two classes",
+        "single": "at least 2 classes",
         "nope://x": "cannot open",
     }.items():
         address = name if "://" in name else str(tmp_path / name)
         with pytest.raises(SourceError, match=message):
-            ingest(address, out=tmp_path / "out", source="catalog")
+            ingest(address, out=tmp_path / "out", source=CATALOG)
 
 
 def test_class_mismatch_is_named_both_ways(tmp_path: Path) -> None:
-    ingest(str(draw(tmp_path / "c", ["a/1.jpg", "b/1.jpg", "c/1.jpg"])), out=tmp_path / "catalog", source="catalog")
-    ingest(str(draw(tmp_path / "p", ["a/1.jpg", "b/2.jpg"])), out=tmp_path / "photos", source="photo")
+    ingest(str(draw(tmp_path / "c", ["a/1.jpg", "b/1.jpg", "c/1.jpg"])), out=tmp_path / "catalog", source=CATALOG)
+    ingest(str(draw(tmp_path / "p", ["a/1.jpg", "b/2.jpg"])), out=tmp_path / "photos", source=PHOTOS)
     assert check_classes(tmp_path / "catalog", tmp_path / "photos") == ["c"]
-    ingest(str(draw(tmp_path / "q", ["a/1.jpg", "mugs/2.jpg"])), out=tmp_path / "photos", source="photo")
+    ingest(str(draw(tmp_path / "q", ["a/1.jpg", "mugs/2.jpg"])), out=tmp_path / "photos", source=PHOTOS)
     with pytest.raises(DataError, match="mugs"):
         check_classes(tmp_path / "catalog", tmp_path / "photos")
 
@@ -266,15 +267,15 @@ def test_s3_gives_the_same_manifest_as_the_folder(tmp_path: Path, bucket: str) -
     (photos / "list.csv").write_text("path,label\nc/2.jpg,c\n")
     s3fs.S3FileSystem().put(str(photos), f"{bucket}/photos", recursive=True)
     mark = tmp_path / "mark"
-    assert ingest(f"{bucket}/photos", out=tmp_path / "far", source="photo", fingerprint_file=mark).changed
-    assert not ingest(f"{bucket}/photos/", out=tmp_path / "far", source="photo", fingerprint_file=mark).changed
-    ingest(str(photos), out=tmp_path / "near", source="photo")
+    assert ingest(f"{bucket}/photos", out=tmp_path / "far", source=PHOTOS, fingerprint_file=mark).changed
+    assert not ingest(f"{bucket}/photos/", out=tmp_path / "far", source=PHOTOS, fingerprint_file=mark).changed
+    ingest(str(photos), out=tmp_path / "near", source=PHOTOS)
     assert digest_tree(tmp_path / "far", "*.parquet") == digest_tree(tmp_path / "near", "*.parquet")
-    assert ingest(f"{bucket}/photos/list.csv", out=tmp_path / "csv", source="photo").num_images == 1
+    assert ingest(f"{bucket}/photos/list.csv", out=tmp_path / "csv", source=PHOTOS).num_images == 1
     with pytest.raises(SourceError, match="does not exist"):
-        ingest(f"{bucket}/nothing", out=tmp_path / "no", source="photo")
+        ingest(f"{bucket}/nothing", out=tmp_path / "no", source=PHOTOS)
     with pytest.raises(SourceError, match="does not exist"):
-        ingest("s3://no-such-bucket/x", out=tmp_path / "no", source="photo")
+        ingest("s3://no-such-bucket/x", out=tmp_path / "no", source=PHOTOS)
 
 
 def test_a_stores_own_errors_become_ours_and_bugs_do_not() -> None:

@@ -26,6 +26,7 @@ from components.synthesis.annotations import (
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.generation import synthesise
 from components.synthesis.picture.pictures import bounding_box, encode_jpeg, encode_png
+from components.workloads.products.workload import PHOTOS
 
 
 def row(number: int, label: str | None, mask: np.ndarray | None, **more: object) -> dict:
@@ -73,7 +74,7 @@ def test_cocos_own_reader_finds_the_masks_boxes_and_pose(folder: Path, tmp_path:
 
 def test_the_export_comes_in_again_as_a_source(folder: Path, tmp_path: Path) -> None:
     export_coco(folder, tmp_path / "out")
-    summary = ingest(str(tmp_path / "out" / "annotations.json"), out=tmp_path / "again", source="photo")
+    summary = ingest(str(tmp_path / "out" / "annotations.json"), out=tmp_path / "again", source=PHOTOS)
     assert summary.classes == {"pear": 2} and summary.num_ignored == 1
 
 

@@ -15,7 +15,7 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.workloads.registry import load_params
 from flows.commands.aim import aim_synthesis
-from flows.commands.run import workspace_lock
+from flows.office import workspace_lock
 from tests.flows.drawn import write_params
 
 N = 800

@@ -13,9 +13,8 @@ from components.core.errors import DataError, LeakError, SourceError, StateError
 from components.core.manifest import ManifestWriter
 from components.core.settings import Settings
 from components.core.workspace import Workspace
-from flows.commands.demo import lay_out
 from flows.commands.review import add_to_replay, mark_label, pin_burned, show_replay
-from tests.flows.drawn import write_params
+from tests.flows.drawn import make_workspace, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 IDS: dict[str, list[str]] = {}
@@ -26,7 +25,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace whose splits hold three drawn images each."""
     monkeypatch.setenv("DETENT_WORKSPACE", str(tmp_path / "workspace"))
     made = Workspace.from_settings(Settings())
-    lay_out(made)
+    make_workspace(made)
     write_params(made)
     rng = np.random.default_rng(0)
     for split in ("train", "search", "certify"):
