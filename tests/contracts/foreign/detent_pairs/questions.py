@@ -26,4 +26,24 @@ def ask(photos: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def validation(given: Any) -> Any:
-    raise NotImplementedError
+    """Temporary."""
+    from components.core import manifest, samples
+    from components.core.files import atomic_directory
+    from components.core.stages import StageReport, write_report
+    from components.datasets.splits import assign_splits
+
+    rows = manifest.read(given.workspace.source("photos")).to_pylist()
+    labels = sorted({row["label"] for row in rows})
+    place = dict(zip(labels, assign_splits(labels, labels, shares=given.params.validation.shares.by_split(), seed=0), strict=True))
+    with atomic_directory(given.workspace.stage("validation")) as out:
+        for split in ("train", "search", "certify", "reserve"):
+            own = [row for row in rows if place[row["label"]] == split]
+            with manifest.ManifestWriter(out / "photos" / split) as writer:
+                for row in own:
+                    writer.write(row | {"split": split, "group": row["label"]})
+            asked = list(ask(own))
+            samples.write(out / "samples" / f"{split}.parquet", asked)
+        from components.validation.placement import Placed, Placement, write_members
+        write_members(out / "members.parquet", Placement(photos={r["sample_id"]: Placed(sample_id=r["sample_id"], group=r["label"], split=place[r["label"]]) for r in rows}))
+        write_report(out, StageReport())
+    return StageReport()
