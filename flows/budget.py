@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from components.core import manifest
 from components.core.decisions import Budget
 from components.core.errors import ConfigError
 from components.core.workspace import Workspace
@@ -20,16 +19,16 @@ from components.workloads.rails.params import Params
 
 def budget_of(workspace: Workspace, params: Params) -> Budget | None:
     """The budget of the present certify split; None where there is no such split. Spends nothing."""
-    certify = workspace.stage("validation") / "photos" / "certify"
-    if not any(certify.glob("*.parquet")) or not manifest.count(certify):
+    certify = workspace.samples("certify")
+    if not any(certify.images.glob("*.parquet")) or not len(certify):
         return None
-    table = manifest.read(certify, ["sample_id", "group"])
-    ids, groups = table["sample_id"].to_pylist(), table["group"]
-    num_groups = len(groups.unique()) + max(0, groups.null_count - 1)  # a photo without a group is one by itself
+    table = certify.table(["images", "group"])
+    images, groups = table["images"].combine_chunks().flatten().to_pylist(), table["group"]
+    num_groups = len(groups.unique()) + max(0, groups.null_count - 1)  # a sample without a group is one by itself
     with open_ledger(workspace, params) as ledger:
-        standing = ledger.standing(SplitMembers.of(ids), params.selection.policy.spending)
-    is_grouped = params.selection.policy.groups != "none" and num_groups < len(ids)
-    return _as_budget(standing, params, num_certify=len(ids), num_groups=num_groups if is_grouped else 0)
+        standing = ledger.standing(SplitMembers.of(images), params.selection.policy.spending)
+    is_grouped = params.selection.policy.groups != "none" and num_groups < table.num_rows
+    return _as_budget(standing, params, num_certify=table.num_rows, num_groups=num_groups if is_grouped else 0)
 
 
 def fresh_split_size(params: Params) -> int:

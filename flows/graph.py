@@ -22,9 +22,11 @@ class Graph:
 
     def __init__(self, root: Path) -> None:
         if not (root / "dvc.yaml").is_file():
-            raise ConfigError(f"{root} is no Detent workspace: dvc.yaml is missing; run from the clone, or --workspace")
+            raise ConfigError(
+                f"{root} is no Detent workspace: dvc.yaml is missing; name one with --workspace, or make one with "
+                "`detent init`"
+            )
         self._root = root
-        logging.getLogger("dvc").setLevel(logging.ERROR)
 
     def changes(self, stages: tuple[Stage, ...] = STAGES) -> dict[Stage, list[str]]:
         """The stages that must run, each with the reasons in words; an empty dict when nothing must."""
@@ -97,6 +99,7 @@ class Graph:
         from dvc.lock import LockError
         from dvc.repo import Repo
 
+        logging.getLogger("dvc").setLevel(logging.ERROR)  # its import sets up a handler that writes to standard output
         started_in = Path.cwd()
         try:
             os.chdir(self._root)  # DVC resolves targets against the current folder

@@ -19,6 +19,7 @@ from components.core.files import write_text
 from components.core.params import parse_section
 from components.core.workloads import Step, Workload
 from components.core.workspace import STAGES, Stage
+from components.workloads.rails.code import CODE
 
 PIPELINE = "dvc.yaml"
 _WIDTH = 120
@@ -26,6 +27,14 @@ _HEAD = """\
 # The one graph of stages. `detent run release` runs the changed ones and records them in dvc.lock;
 # `dvc repro` by hand does the same work with the same commands.
 stages:
+"""
+_CODE = f"""\
+  {CODE}:
+    desc: say what the code of each stage is, by what it imports
+    cmd: python -m components.workloads {CODE}
+    always_changed: true # it takes a moment, and stages run anew only where it says something else
+    outs:
+      - data/{CODE}: {{cache: false}}
 """
 _CONFIG = {"analytics": False, "autostage": False, "check_update": False}
 _HOME = ".detent/\n"
@@ -101,12 +110,12 @@ def filled_params(workload: Workload, sections: Mapping[str, Any]) -> str:
 def pipeline(workload: Workload) -> str:
     """The text of dvc.yaml for a workload."""
     stages = [stage for stage in STAGES if stage in workload.stages]
-    return _HEAD + "".join(_stage_text(stage, workload.stages[stage]) for stage in stages)
+    return _HEAD + _CODE + "".join(_stage_text(stage, workload.stages[stage]) for stage in stages)
 
 
 def check_pipeline(root: Path, workload: Workload) -> None:
     """StateError when a workspace's dvc.yaml is of an earlier version; what a user has added to it is theirs."""
-    stale = next(_lacking(root, workload), None)
+    stale = stale_part(root, workload)
     if stale is not None:
         raise StateError(
             f"{root / PIPELINE} is of an earlier version ({stale}): `detent upgrade` rewrites it, and says what will "
@@ -114,9 +123,9 @@ def check_pipeline(root: Path, workload: Workload) -> None:
         )
 
 
-def is_pipeline_current(root: Path, workload: Workload) -> bool:
-    """Whether dvc.yaml watches all that this version's stages read."""
-    return next(_lacking(root, workload), None) is None
+def stale_part(root: Path, workload: Workload) -> str | None:
+    """What this version wants of a workspace's dvc.yaml and does not find there, in words; None where all is there."""
+    return next(_lacking(root, workload), None) if (root / PIPELINE).is_file() else None
 
 
 def command(stage: Stage) -> str:
@@ -125,11 +134,9 @@ def command(stage: Stage) -> str:
 
 
 def _lacking(root: Path, workload: Workload) -> Iterator[str]:
-    """What this version wants of dvc.yaml and does not find there, in words."""
     import yaml
 
-    path = root / PIPELINE
-    found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    found = (yaml.safe_load((root / PIPELINE).read_text(encoding="utf-8")) or {}).get("stages", {})
     for stage, wanted in (yaml.safe_load(pipeline(workload)) or {})["stages"].items():
         here = found.get(stage)
         if here is None:
@@ -150,7 +157,7 @@ def _stage_text(stage: Stage, step: Step) -> str:
     about = (step.run.__doc__ or stage).strip().splitlines()[0].rstrip(".")
     lines = [f"  {stage}:", f"    desc: {about}", f"    cmd: {command(stage)}"]
     lines.append(f"    params: [{', '.join(('workload', *step.sections))}]")
-    lines += ["    deps:", *(f"      - data/{name}" for name in step.reads)]
+    lines += ["    deps:", *(f"      - data/{name}" for name in (f"{CODE}/{stage}.json", *step.reads))]
     return "\n".join([*lines, f"    outs: [data/{stage}]"]) + "\n"
 
 

@@ -1,9 +1,10 @@
-"""Sets up the desk at which promotion works: the journal and the three mirrors of its champion."""
+"""Sets up the desk at which promotion works: the journal and the two mirrors of its champion."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from components.core.champions import Champion, ChampionKey, Pointer
 from components.core.errors import IntegrityError, StateError
 from components.core.settings import Settings
 from components.core.workspace import Workspace
@@ -15,18 +16,16 @@ from components.promotion.anchors import ExtraAnchor, Head
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import notifier_from_environment
-from components.promotion.projections import DeploymentPointer, Pointer
-from components.promotion.rows import Champion, ChampionKey, Digests
+from components.promotion.rows import Digests
 from components.promotion.signatures import signer_from_environment
 from components.selection.gate.gate import policy_digest
-from components.tracking.registry import champion_alias, set_champion_alias
+from components.tracking.registry import champion_alias, registered_name, set_champion_alias
 from components.tracking.runs import Tracker
 from components.workloads.rails.params import Params
 from components.workloads.rails.records import (
     Winner,
     bento_file,
     check_winner,
-    code_digest,
     evaluation_digest,
     pinned_digest,
     read_target_winners,
@@ -46,20 +45,15 @@ class ModelAlias:
 
     def read(self, key: ChampionKey) -> Pointer | None:
         """What the alias shows; None where Detent never set it."""
-        shown = champion_alias(self._tracker, model_name(key.workload, key.catalog), key.target)
+        shown = champion_alias(self._tracker, registered_name(self._tracker, key.workload, key.catalog), key.target)
         return Pointer(model=shown[0], sequence=shown[1]) if shown is not None else None
 
     def write(self, champion: Champion) -> None:
         """Point the alias to this champion's version."""
-        name = model_name(champion.workload, champion.catalog)
+        name = registered_name(self._tracker, champion.workload, champion.catalog)
         set_champion_alias(
             self._tracker, name, digest=champion.model, sequence=champion.sequence, target=champion.target
         )
-
-
-def model_name(workload: str, catalog: str) -> str:
-    """The registered model that holds the versions of a workload and catalogue."""
-    return f"{workload}-{catalog}"
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -76,7 +70,7 @@ def paper_desk(journal: Journal) -> Desk:
 
 def full_desk(journal: Journal, tracker: Tracker) -> Desk:
     """The journal with all its projections, its head anchored in MLflow too."""
-    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml", Pointer), DeploymentPointer(journal.home))
+    projections = (ModelAlias(tracker), BentoTag(journal.home / "bentoml"))
     return replace(paper_desk(journal), projections=projections, extra_anchors=(mlflow_anchor(tracker),))
 
 
@@ -107,8 +101,8 @@ def current_winner(workspace: Workspace, target: str = "") -> Winner:
     return winner
 
 
-def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
-    """What an approval of this winner is bound to, computed afresh."""
+def digests_of(winner: Winner, workspace: Workspace, params: Params, *, code: str) -> Digests:
+    """What an approval of this winner is bound to, computed afresh; `code` is the digest of the release's."""
     policy = policy_digest(params.selection.policy)
     check_winner(winner, workspace, policy=policy)
     model = model_digest(winner.model(workspace))
@@ -119,7 +113,7 @@ def digests_of(winner: Winner, workspace: Workspace, params: Params) -> Digests:
         decision=winner.digest,
         bento=content_digest(find_bento(workspace.bentos, bento_tag(workspace, model=model, target=winner.target))),
         champion=pinned_digest(workspace, winner.target),
-        code=code_digest(),
+        code=code,
     )
 
 

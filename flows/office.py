@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConfigError, DetentError, StateError
 from components.core.settings import Settings, prepare_environment
-from components.core.workloads import Workload
+from components.core.workloads import StageInput, Workload
 from components.core.workspace import STAGES, Stage, Workspace
 from components.promotion.actors import Actor, current_actor
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
-from components.promotion.rows import Champion, ChampionKey
+from components.workloads.rails.code import code_of, release_code, write_code
 from components.workloads.rails.params import Params
-from components.workloads.rails.records import code_digest
 from components.workloads.registry import find_workload, load_params
 from flows.graph import Graph
 from flows.layout import check_pipeline
-from flows.mirrors import full_desk, model_name, open_journal, paper_desk
+from flows.mirrors import full_desk, open_journal, paper_desk
 
 if TYPE_CHECKING:
     from components.tracking.runs import Tracker
@@ -66,10 +66,15 @@ class Office:
 
     @cached_property
     def graph(self) -> Graph:
-        """DVC's graph of the stages; StateError when its dvc.yaml is of an earlier version."""
+        """DVC's graph of the stages, told of the code that runs."""
         graph = Graph(self.workspace.root)
-        check_pipeline(self.workspace.root, self.workload)
+        write_code(self.workload, self.workspace)
         return graph
+
+    @cached_property
+    def code(self) -> Mapping[Stage, str]:
+        """The digest of each stage's code."""
+        return code_of(self.workload, self.workspace)
 
     @cached_property
     def journal(self) -> Journal:
@@ -99,9 +104,16 @@ class Office:
         return current_actor(self.params.people, identify=lambda: self.settings.actor)
 
     @property
+    def given(self) -> StageInput:
+        """What a stage is given."""
+        return StageInput(workspace=self.workspace, params=self.params, workload=self.workload, code=self.code)
+
+    @cached_property
     def model_name(self) -> str:
         """The registered model of this workload and catalogue."""
-        return model_name(self.params.workload, self.params.catalog)
+        from components.tracking.registry import registered_name
+
+        return registered_name(self.tracker, self.params.workload, self.params.catalog)
 
     def key(self, target: str = "") -> ChampionKey:
         """What there is one champion of here: the main one, or a target's own."""
@@ -124,14 +136,30 @@ class Office:
         return stages[: stages.index(until) + 1]
 
     def changes(self, until: Stage | None = None) -> dict[Stage, list[str]]:
-        """The stages that must run, up to and with one if it is named, each with the reasons in words."""
+        """The stages that must run, up to and with one if it is named, each with the reasons in words.
+
+        StateError when dvc.yaml is of an earlier version.
+        """
+        check_pipeline(self.workspace.root, self.workload)
         return self.graph.changes(self.stages(until))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One release at a time in a workspace; StateError when another one is at work."""
-        with workspace_lock(self.workspace):
+        from filelock import FileLock, Timeout
+
+        self.workspace.data.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.workspace.data / ".release.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StateError(
+                f"another release is at work in {self.workspace.root}; wait for it, or use a worktree of your own"
+            ) from None
+        try:
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def on_record(self, name: str) -> Iterator[None]:
@@ -140,7 +168,7 @@ class Office:
         tags = {
             "detent.workload": self.params.workload,
             "detent.catalog": self.params.catalog,
-            "detent.code_digest": code_digest(),
+            "detent.code_digest": release_code(self.code),
         }
         with self.tracker.run(name, tags=tags) as run_id:
             self.tracker.log(run_id, params=self.params.model_dump(mode="json"))
@@ -155,25 +183,6 @@ class Office:
         """The parent run in MLflow, while one is open."""
         assert self._run_id is not None, "only within `on_record`"
         return self._run_id
-
-
-@contextmanager
-def workspace_lock(workspace: Workspace) -> Iterator[None]:
-    """One release at a time in a workspace; StateError when another one is at work."""
-    from filelock import FileLock, Timeout
-
-    workspace.data.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace.data / ".release.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StateError(
-            f"another release is at work in {workspace.root}; wait for it, or use a worktree of your own"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def prepare() -> Settings:

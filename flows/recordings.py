@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.core.champions import Champion
 from components.core.errors import IntegrityError
 from components.core.workspace import Workspace
 from components.packaging.packaging import keep_recording
 from components.promotion.promotions import Reverify
-from components.promotion.rows import Champion
 from components.workloads.rails.records import bento_file
 from components.workloads.registry import find_workload
 

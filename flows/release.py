@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.core.workspace import Stage
 from flows.baseline import refresh_baseline
+from flows.layout import check_pipeline
 from flows.office import Office
 from flows.placement import refresh_placement
 from flows.sources import take_in
@@ -30,6 +31,7 @@ def release(
     `until` is the last stage to run; without it what the gate lets through is proposed. `incumbent` is a model from
     elsewhere to hold and to beat, while there is no champion. StateError when another release is at work here.
     """
+    check_pipeline(office.workspace.root, office.workload)
     with office.lock():
         take_in(office, sources or {})
         refresh_placement(office)

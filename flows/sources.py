@@ -24,7 +24,7 @@ def take_in(office: Office, addresses: Mapping[str, str]) -> None:
 
     check_names(office.workload, addresses)
     check_required(office, addresses)
-    graph = office.graph  # one of an earlier version is refused before anything is taken in
+    graph = office.graph
     for source in office.workload.sources:
         folder, address = office.workspace.source(source.name), addresses.get(source.name)
         if address is not None:
@@ -45,10 +45,12 @@ def take_in(office: Office, addresses: Mapping[str, str]) -> None:
             log.warning("%s", warning)
 
 
-def find_source(workload: Workload, name: str) -> Source:
-    """The source of this name; ConfigError names the known ones."""
-    check_names(workload, (name,))
-    return next(source for source in workload.sources if source.name == name)
+def photo_source(workload: Workload) -> Source:
+    """The source of the labelled photos that are dealt to splits; ConfigError when the workload has none."""
+    found = next((source for source in workload.sources if source.rows == "photo" and source.labelled), None)
+    if found is None:
+        raise ConfigError(f"workload '{workload.name}' has no labelled photos to deal to splits")
+    return found
 
 
 def check_names(workload: Workload, names: Iterable[str]) -> None:

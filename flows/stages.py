@@ -13,7 +13,6 @@ from prefect.cache_policies import NO_CACHE
 
 from components.core.errors import DetentError
 from components.core.stages import StageReport, read_report
-from components.core.workloads import StageInput
 from components.core.workspace import Stage
 from components.tracking.registry import DIGEST, register_model
 from flows.office import Office
@@ -83,11 +82,11 @@ def perform(office: Office, stage: Stage) -> StageReport:
         log.info("%s: unchanged", stage)
         return read_report(folder)
     log.info("%s: %s", stage, "; ".join(reasons[:3]))
-    with office.tracker.run(stage, parent=office.run_id, tags={"detent.stage": stage}) as run_id:
+    tags = {"detent.stage": stage, "detent.code_digest": office.code[stage]}
+    with office.tracker.run(stage, parent=office.run_id, tags=tags) as run_id:
         started = time.perf_counter()
         with office.graph.recording(stage):
-            given = StageInput(workspace=office.workspace, params=office.params, workload=office.workload)
-            report = office.workload.stages[stage].run(given)
+            report = office.workload.stages[stage].run(office.given)
             seconds = time.perf_counter() - started
         office.tracker.log(run_id, metrics={"stage_seconds": seconds})
         _tell(office, stage, run_id, report)

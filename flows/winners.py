@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.promotion.audit import history
 from components.promotion.proposals import load_proposal
 from components.promotion.rows import Digests
+from components.workloads.rails.code import release_code
 from components.workloads.rails.records import Winner, read_target_winners, read_winner
 from flows.mirrors import current_winner, digests_of
 from flows.office import Office
@@ -32,7 +33,7 @@ def proposed(office: Office, number: int) -> Proposed:
 
 def digests_now(office: Office, winner: Winner) -> Proposed:
     """A winner with its digests, computed afresh; IntegrityError when its Decision is about something else."""
-    return Proposed(winner, digests_of(winner, office.workspace, office.params))
+    return Proposed(winner, digests_of(winner, office.workspace, office.params, code=release_code(office.code)))
 
 
 def all_proposed(office: Office) -> bool:

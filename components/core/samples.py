@@ -108,7 +108,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
     Rows have the columns of SCHEMA and any `s_*`, `f_*`, `group_*`; DataError names ids that stand there twice, an
     unknown column, and a question without images.
     """
-    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=_schema_of(rows))
+    table = table_of(rows)
     strange = [name for name in table.column_names if name not in SCHEMA.names and not name.startswith(_PREFIXES)]
     if strange:
         raise DataError(f"samples have columns {strange}, known are {SCHEMA.names} and s_*, f_*, group_*")
@@ -122,6 +122,22 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
         raise DataError(f"{len(empty)} questions name no image, such as {empty[0]}: a sample asks about one at least")
     with atomic_path(path) as partial:
         pq.write_table(table, partial, compression="zstd")
+
+
+def table_of(rows: Sequence[Mapping[str, Any]] | pa.Table) -> pa.Table:
+    """Rows as a table with the columns of SCHEMA and their own; a table with those of SCHEMA that it lacks, as nulls.
+
+    DataError where the values of a column do not go together.
+    """
+    if not isinstance(rows, pa.Table):
+        try:
+            return pa.Table.from_pylist([dict(row) for row in rows], schema=_schema_of(rows))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise DataError(f"rows of samples do not go together as a table: {error}") from error
+    for field in SCHEMA:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows
 
 
 def one_an_image(folder: Path) -> pa.Table:

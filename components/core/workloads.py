@@ -46,7 +46,7 @@ class StageInput:
     workspace: Workspace
     params: Any
     workload: Workload
-    code: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[Stage, str]
 
 
 StageFunction = Callable[[StageInput], StageReport]
@@ -141,9 +141,13 @@ class Workload:
 
     `params` is the type of the whole params.yaml, a subclass of the platform's with the workload's own sections.
     `stages` are those of the five that it has, in their order; every one has training, selection and packaging.
-    `code` names modules that its functions reach by no import. What follows it is optional: what checks the sources
-    together (warnings out, DataError if they do not fit), takes in a model from elsewhere (file and folder in, digest
-    out), and the params.yaml that a new workspace starts with (without it, every default).
+    `code` names modules that its functions reach by no import. What it hands to a stage (`judge`, `record` and so on)
+    is best defined in a light module, as all that such a module imports counts as that stage's code.
+
+    What follows `code` is optional: what gives the `Rules` of `components/validation` by which photos are dealt and
+    asked about (None: each photo for its label), checks the sources together (warnings out, DataError if they do not
+    fit), takes in a model from elsewhere (file and folder in, digest out), and the params.yaml that a new workspace
+    starts with (without it, every default).
     """
 
     name: str
@@ -157,6 +161,7 @@ class Workload:
     compare: Compare
     show: Show = show_plainly
     code: tuple[str, ...] = ()
+    rules: Callable[[], Any] | None = None
     check_sources: Callable[[Workspace], Sequence[str]] | None = None
     take_in: Callable[[Path, Path], str] | None = None
     starting_params: Path | None = None

@@ -101,6 +101,6 @@ class Workspace:
         from components.core.samples import SampleSet  # brings pyarrow along, which a look at the paths can do without
 
         if split == "replay":
-            return SampleSet(images=self.replay, path=self.replay / "samples" / "replay.parquet")
+            return SampleSet(images=self.replay, path=self.replay / "samples" / f"{split}.parquet")
         made = self.stage("validation")
         return SampleSet(images=made / "photos" / split, path=made / "samples" / f"{split}.parquet")

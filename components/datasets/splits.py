@@ -5,7 +5,8 @@ price is chance: a class of 30 groups gets 20% +- 7 points in certify. Only wher
 empty is it corrected, by the group that lies nearest; so every class with enough groups can be learned, watched and
 judged. What has been dealt is not dealt again: the caller says which groups are `held`, and those stay where they
 are whatever the seed, the shares and the corrections say. Without `held`, another seed or other shares deal all
-anew, and a corrected group goes back once another lands in its split by itself.
+anew, and a corrected group goes back once another lands in its split by itself. "Class" is whatever key the caller
+balances by; without one all groups are of one class, and no split stays empty where there are three.
 """
 
 from __future__ import annotations
@@ -23,23 +24,24 @@ RESERVE: Split = "reserve"  # kept for a later certify split; nothing reads it
 
 def assign_splits(
     groups: Sequence[str],
-    labels: Sequence[str | None],
+    balance: Sequence[str | None] | None,
     *,
     shares: Mapping[Split, float],
     seed: int,
     held: Mapping[str, Split] | None = None,
 ) -> list[Split]:
-    """The split of each sample, given its group and label; equal groups always get equal splits.
+    """The split of each sample, given its group and the key to balance by; equal groups always get equal splits.
 
     `shares` of train, search and certify, and of reserve if there is to be one, add up to 1, each above 0
-    (ConfigError otherwise). A group that holds several labels counts for its most frequent one. Groups in `held`
-    keep the split that they have there.
+    (ConfigError otherwise). A group that holds several keys counts for its most frequent one; without `balance` all
+    samples have one key. Groups in `held` keep the split that they have there.
     """
     _check_shares(shares)
     held = held or {}
     place = {group: _position(group, seed) for group in groups}
     split = {group: held.get(group) or _split_at(position, shares) for group, position in place.items()}
-    for members in _by_label(groups, labels).values():
+    keys = balance if balance is not None else [None] * len(groups)
+    for members in _by_key(groups, keys).values():
         _fill_empty([group for group in members if split[group] != "replay"], place, split, shares=shares, held=held)
     return [split[group] for group in groups]
 
@@ -65,14 +67,14 @@ def _split_at(position: float, shares: Mapping[Split, float]) -> Split:
     return "certify" if position < 1 - shares.get(RESERVE, 0.0) else RESERVE
 
 
-def _by_label(groups: Iterable[str], labels: Iterable[str | None]) -> dict[str, list[str]]:
-    """The groups of each label, sorted."""
+def _by_key(groups: Iterable[str], keys: Iterable[str | None]) -> dict[str, list[str]]:
+    """The groups of each key, sorted."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, label in zip(groups, labels, strict=True):
-        counts[group][label or ""] += 1
+    for group, key in zip(groups, keys, strict=True):
+        counts[group][key or ""] += 1
     members: dict[str, list[str]] = defaultdict(list)
     for group in sorted(counts):
-        members[min(counts[group], key=lambda label: (-counts[group][label], label))].append(group)
+        members[min(counts[group], key=lambda key: (-counts[group][key], key))].append(group)
     return members
 
 

@@ -101,13 +101,17 @@ def shipped_sources(application: str) -> dict[str, Path]:
     module, _, function = application.partition(":")
     if not module or not function:
         raise ConfigError(f'application {application!r} of the service is no "module:function"')
-    modules = closure((SERVICE.partition(":")[0], module), (_OURS, module.partition(".")[0]))
+    modules = closure((SERVICE.partition(":")[0], module), frozenset({_OURS, module.partition(".")[0]}))
     return {_place(name, path): path for name, path in modules.items()}
 
 
-def _place(module: str, path: Path) -> str:
+def _place(name: str, path: Path) -> str:
+    """Where a module lies below a folder of the import path, or a file "package/file" beside it."""
+    module, beside, file = name.partition("/")
     folder = module.replace(".", "/")
-    return f"{folder}/__init__.py" if path.name == "__init__.py" else f"{folder}.py"
+    if beside:
+        return f"{folder}/{file}"
+    return f"{folder}/{path.name}" if path.name == "__init__.py" else f"{folder}{''.join(path.suffixes)}"
 
 
 def stage_context(context: Path, model_folder: Path, service: Service, version_info: Mapping[str, str]) -> Identity:

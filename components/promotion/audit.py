@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
+from components.core.champions import Champion
 from components.core.errors import DetentError, IntegrityError, StateError
 from components.promotion.actors import Actor
 from components.promotion.anchors import Anchored, ExtraAnchor, Head
@@ -18,7 +19,7 @@ from components.promotion.chain import Chain, Fault
 from components.promotion.desk import check_reason
 from components.promotion.journal import Journal
 from components.promotion.proposals import Proposal, pending_proposals
-from components.promotion.rows import LOOK_KINDS, Champion, Entry, Row
+from components.promotion.rows import LOOK_KINDS, Entry, Row
 from components.promotion.stores import JOURNAL
 
 _BATCH_ROWS = 5_000

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from components.core.champions import ChampionKey
 from components.promotion.anchors import Head
 from components.promotion.policy import POLICY_ACTOR
-from components.promotion.rows import GENESIS, ChampionKey, Row, seal, short
+from components.promotion.rows import GENESIS, Row, seal, short
 from components.promotion.signatures import is_signed
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.core.champions import ChampionKey, Projection
 from components.core.errors import DataError
 from components.promotion.anchors import ExtraAnchor
 from components.promotion.journal import Journal
 from components.promotion.notices import Notify, log_notice
-from components.promotion.projections import Outcome, Projected, Projection, project
-from components.promotion.rows import ChampionKey
+from components.promotion.projections import Outcome, Projected, project
 
 MAX_REASON_LENGTH = 2000
 

@@ -18,19 +18,10 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConflictError, IntegrityError
 from components.promotion.anchors import Anchor, Anchored, FileAnchor, Head
-from components.promotion.rows import (
-    CLOSING_KINDS,
-    LOOK_KINDS,
-    ROW_COLUMNS,
-    Champion,
-    ChampionKey,
-    Entry,
-    Row,
-    canonical,
-    seal,
-)
+from components.promotion.rows import CLOSING_KINDS, LOOK_KINDS, ROW_COLUMNS, Entry, Row, canonical, seal
 from components.promotion.stores import JOURNAL, lock_writes, open_engine, store_errors
 
 ANCHOR_FILE = "journal.head.json"

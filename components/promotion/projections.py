@@ -7,47 +7,18 @@ one that was asleep for a day, cannot bring an old champion back.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
-from urllib.parse import quote
+from typing import Literal
 
 import sqlalchemy as sa
 
-from components.core import files
-from components.core.errors import ConflictError
+from components.core.champions import Champion, ChampionKey, Pointer, Projection
 from components.promotion.journal import Journal
-from components.promotion.rows import Champion, ChampionKey
 from components.promotion.stores import file_lock
 
 Outcome = Literal["current", "written", "fenced", "failed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
-    """What a projection shows: a model's digest, and the number of the journal row it was written for."""
-
-    model: str
-    sequence: int
-
-
-class Projection(Protocol):
-    """A mirror of the champion; called under the projection lock.
-
-    `read` returns None where nothing was ever written, or where what is there was not written by Detent.
-    `write` replaces it atomically, and must store the sequence number with it.
-    """
-
-    name: str
-
-    def read(self, key: ChampionKey) -> Pointer | None:
-        """What the projection shows now for this key."""
-
-    def write(self, champion: Champion) -> None:
-        """Show this champion, and its sequence number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,51 +46,6 @@ def project(journal: Journal, key: ChampionKey, projections: Sequence[Projection
             results.append(_bring_in_line(projection, champion))
             journal.on_step(f"{verb}: after projecting {projection.name}")
         return results
-
-
-class DeploymentPointer:
-    """The JSON file that a server watches: `HOME/deployments/WORKLOAD--CATALOG[--TARGET].json`, percent-encoded."""
-
-    name = "deployment"
-
-    def __init__(self, home: Path) -> None:
-        self._folder = home / "deployments"
-
-    def path(self, key: ChampionKey) -> Path:
-        """Where the pointer of a key lies."""
-        return self._folder / f"{'--'.join(quote(part, safe='') for part in key if part)}.json"
-
-    def read(self, key: ChampionKey) -> Pointer | None:
-        """What the file shows; None when it is missing or damaged, which a write then repairs.
-
-        ConflictError when the file is another key's: `main` for target `phone` and a catalogue `main--phone`.
-        """
-        path = self.path(key)
-        try:
-            value = json.loads(path.read_bytes())
-            shown = ChampionKey(value["workload"], value["catalog"], value.get("target", ""))
-            pointer = Pointer(model=str(value["model"]), sequence=int(value["sequence"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        if shown != key:
-            raise ConflictError(f"{path} is the pointer of {shown}, and {key} would need it too: rename the target")
-        return pointer
-
-    def write(self, champion: Champion) -> None:
-        """Replace the file atomically."""
-        value = {
-            "schema": 1,
-            "workload": champion.workload,
-            "catalog": champion.catalog,
-            "target": champion.target,
-            "model": champion.model,
-            "version": champion.version,
-            "bento": champion.bento,
-            "bento_digest": champion.bento_digest,
-            "sequence": champion.sequence,
-            "since": champion.since,
-        }
-        files.write_json(self.path(champion.key), value)
 
 
 def _bring_in_line(projection: Projection, champion: Champion) -> Projected:

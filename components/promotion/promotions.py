@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConflictError, StateError
 from components.promotion.actors import Actor
 from components.promotion.desk import Desk, check_reason, mirror
@@ -16,7 +17,7 @@ from components.promotion.journal import Ledger, Transaction
 from components.promotion.notices import tell
 from components.promotion.projections import Projected
 from components.promotion.proposals import Proposal, check_pending, close_if_void, load_proposal
-from components.promotion.rows import Champion, ChampionKey, Digests, Entry, Row
+from components.promotion.rows import Digests, Entry, Row
 
 Reverify = Callable[[Champion], None]
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from components.core.champions import Champion, ChampionKey, Release
 from components.core.decisions import Outcome
 from components.core.errors import ConflictError, DataError, DetentError, IntegrityError, RefusedError, StateError
 from components.promotion.actors import Actor
@@ -18,7 +19,7 @@ from components.promotion.desk import Desk, check_reason
 from components.promotion.journal import Journal, Ledger, Transaction
 from components.promotion.notices import tell
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.rows import Champion, ChampionKey, Digests, Entry, Kind, Release, Row, short
+from components.promotion.rows import Digests, Entry, Kind, Row, short
 
 ProposalState = Literal["open", "approved", "rejected", "expired", "void", "promoted"]
 _CLOSED: dict[str, ProposalState] = {

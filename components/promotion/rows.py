@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
 
+from components.core.champions import Champion, ChampionKey, Release
 from components.core.digests import digest_json
 
 LookKind = Literal["split", "look", "answer", "exposed", "retired"]
@@ -23,17 +24,6 @@ LOOK_KINDS: tuple[LookKind, ...] = get_args(LookKind)
 CHAMPION_KINDS: tuple[Kind, ...] = ("promoted", "rolled_back")
 CLOSING_KINDS: tuple[Kind, ...] = ("rejected", "expired", "voided", "promoted")
 GENESIS = "0" * 64
-
-
-class ChampionKey(NamedTuple):
-    """What there is one champion of. `target` is a device with a champion of its own; "" is the main one."""
-
-    workload: str
-    catalog: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.workload} / {self.catalog}" + (f" for {self.target}" if self.target else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,59 +49,6 @@ class Digests:
             for name, then, now in pairs
             if then != now and (name, then) != ("code", None)
         ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A model as it can be released: its digest, its version in the registry, and its Bento once it is packaged."""
-
-    model: str
-    version: str
-    bento: str | None = None
-    bento_digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Champion:
-    """The model that a workload and catalogue serve, or a target of theirs, by the journal.
-
-    `sequence` is the row that made it champion and fences every projection; `generation` counts the champions
-    of its key; `origin` is the row of the model's own promotion, which differs from `sequence` after a rollback.
-    """
-
-    workload: str
-    catalog: str
-    release: Release
-    sequence: int
-    generation: int
-    origin: int
-    since: str
-    target: str = ""
-
-    @property
-    def key(self) -> ChampionKey:
-        """What it is champion of."""
-        return ChampionKey(self.workload, self.catalog, self.target)
-
-    @property
-    def model(self) -> str:
-        """The model's digest."""
-        return self.release.model
-
-    @property
-    def version(self) -> str:
-        """The model's version in the registry."""
-        return self.release.version
-
-    @property
-    def bento(self) -> str | None:
-        """The Bento's tag."""
-        return self.release.bento
-
-    @property
-    def bento_digest(self) -> str | None:
-        """The digest of the Bento's content."""
-        return self.release.bento_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

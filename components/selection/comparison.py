@@ -76,9 +76,9 @@ def compare(
     if _num_rows(old) > STREAM_ROWS and (ledger is None or not ledger.burns):
         decision, rows = _decide_stream(old, new, policy), None
     else:
-        evidence = _evidence(old, new)
-        decision = gate.decide(evidence, policy, ledger=ledger)
-        rows = assembly.rows_for(decision, evidence, policy)
+        case = gate.bring(_evidence(old, new), policy, ledger=ledger)
+        decision = gate.decide(case, policy, ledger=ledger)
+        rows = assembly.rows_for(decision, case)
     made = Comparison(decision=decision, decision_path=out / "decision.json", report_path=out / "report.html")
     write_decision(made.decision_path, decision)
     report.write_report(made.report_path, decision, rows=rows)

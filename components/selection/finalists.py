@@ -14,18 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from components.core.decisions import TARGETS, Decision
-from components.core.files import read_json, write_json
+from components.core.files import write_json
 from components.core.stages import StageReport
-from components.selection.gate.evidence import Evidence
+from components.selection.gate.evidence import Case
 from components.selection.gate.gate import decide
 from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
 from components.selection.search.targets import Target, choose
 
-FAMILY, RECORD = "family", "record.json"
 _AT = "@"  # no candidate's name holds it
 
 
@@ -54,25 +51,6 @@ class Served:
         return f"{self.candidate}: {self.reason}" if self.candidate is not None else f"none: {self.reason}"
 
 
-def write_record(
-    training: Path, *, targets: Mapping[str, Mapping[str, str]], costs: Mapping[str, Mapping[str, float]]
-) -> None:
-    """Keep with training what its family was searched for: by target a candidate or a reason, costs by candidate."""
-    write_json(training / FAMILY / RECORD, {"targets": dict(targets), "costs": dict(costs)})
-
-
-def read_record(training: Path) -> dict[str, Any]:
-    """What `write_record` kept; nothing where there was no family."""
-    path = training / FAMILY / RECORD
-    return read_json(path) if path.is_file() else {"targets": {}, "costs": {}}
-
-
-def num_searched(training: Path) -> int:
-    """How many settings of a family's members the search split was asked about; 0 where there was no family."""
-    path = training / FAMILY / "members.parquet"
-    return int(pq.read_metadata(path).num_rows) if path.is_file() else 0
-
-
 def stem_of(candidate: str, target: str) -> str:
     """The name of the Decision on a target's finalist against that target's own champion."""
     return f"{candidate}{_AT}{target}"
@@ -84,7 +62,7 @@ def title_of(stem: str) -> str:
 
 
 def ask_finalists(
-    evidences: Sequence[Evidence],
+    cases: Sequence[Case],
     decisions: Mapping[str, Decision],
     policy: Policy,
     *,
@@ -100,24 +78,21 @@ def ask_finalists(
     if not closed or policy.mode == "open":
         return dict(decisions)
     asked = dict(decisions)
-    for evidence in evidences:
-        decision = decisions[evidence.candidate]
-        if evidence.candidate in finalists and decision.outcome == "HOLD" and decision.certified is None:
-            asked[evidence.candidate] = decide(evidence, policy, ledger=ledger)
+    for case in cases:
+        decision = decisions[case.candidate]
+        if case.candidate in finalists and decision.outcome == "HOLD" and decision.certified is None:
+            asked[case.candidate] = decide(case, policy, ledger=ledger)
     return asked
 
 
-def ask_against_own(evidences: Mapping[str, Evidence], policy: Policy, *, ledger: Ledger) -> dict[str, Decision]:
+def ask_against_own(cases: Mapping[str, Case], policy: Policy, *, ledger: Ledger) -> dict[str, Decision]:
     """Decide on the finalists of targets with a champion of their own, by target, at the price of a look each.
 
     In open mode they are not asked, as the release's first look burns the split.
     """
     if policy.mode == "open":
         return {}
-    return {
-        stem_of(evidence.candidate, target): decide(evidence, policy, ledger=ledger)
-        for target, evidence in evidences.items()
-    }
+    return {stem_of(case.candidate, target): decide(case, policy, ledger=ledger) for target, case in cases.items()}
 
 
 def serve_targets(

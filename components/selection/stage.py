@@ -22,6 +22,7 @@ from components.core.errors import DataError
 from components.core.files import write_json, write_text
 from components.core.samples import SampleSet
 from components.core.stages import StageReport
+from components.core.workloads import Show, Shown, show_plainly
 from components.selection.finalists import (
     ask_against_own,
     ask_finalists,
@@ -32,7 +33,7 @@ from components.selection.finalists import (
 )
 from components.selection.gate.assembly import rows_for
 from components.selection.gate.evidence import Evidence, Pair
-from components.selection.gate.gate import decide, decide_all, policy_digest
+from components.selection.gate.gate import bring, decide, decide_all, policy_digest
 from components.selection.gate.policy import Policy
 from components.selection.ledger.ledger import Ledger
 from components.selection.ledger.members import SplitMembers
@@ -57,8 +58,8 @@ class Contest:
     """Who is held against whom, on which questions, and what is known beside the verdicts.
 
     `own` has the champions of targets that run another than the main one, `record` what training's family was searched
-    for (`finalists.read_record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
-    `Evidence`; `digests` has those of data set and code.
+    for (`search.record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
+    `Evidence`; `show` makes a question something that people can look at; `digests` has those of data set and code.
     """
 
     search: SampleSet
@@ -76,6 +77,7 @@ class Contest:
     exposed: SplitMembers | None = None
     certify_share: float | None = None
     num_tried: int = 1
+    show: Show = show_plainly
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,19 +87,24 @@ class Verdicts:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._made: dict[tuple[str, Path], pa.Table] = {}
-        self._asked: dict[Path, tuple[pa.Table, str]] = {}
+        self._asked: dict[Path, pa.Table] = {}
+        self._datasets: dict[Path, str] = {}
 
     def of(self, model: Model, samples: SampleSet) -> pa.Table:
         """What `judge` says of a model, with truth, groups and slices of the samples, checked and stamped."""
         key = model.digest, samples.images
         if key not in self._made:
-            if samples.images not in self._asked:
-                table = samples.table()
-                self._asked[samples.images] = table, _dataset_digest(table)
-            asked, dataset = self._asked[samples.images]
+            asked = self.asked(samples)
             said = complete(self._judge(model.folder, samples), asked, name=f"of model {model.digest[:12]}")
-            self._made[key] = verdicts.stamp(said, model=model.digest, dataset=dataset)
+            self._made[key] = verdicts.stamp(said, model=model.digest, dataset=self._datasets[samples.images])
         return self._made[key]
+
+    def asked(self, samples: SampleSet) -> pa.Table:
+        """The questions of a split, read once."""
+        if samples.images not in self._asked:
+            self._asked[samples.images] = samples.table()
+            self._datasets[samples.images] = _dataset_digest(self._asked[samples.images])
+        return self._asked[samples.images]
 
 
 def complete(said: pa.Table, asked: pa.Table, *, name: str) -> pa.Table:
@@ -133,20 +140,22 @@ def decide_release(
     _keep_search_verdicts(contest, made, out)
     champion = contest.champion
     fresh = [name for name, model in contest.candidates.items() if champion is None or model.digest != champion.digest]
-    evidences = {name: _evidence(name, contest, policy, made) for name in fresh}
     finalists = {told.get("candidate") for name, told in contest.record["targets"].items() if name not in contest.own}
     rivals = _against_own(contest, policy, made)
+    evidences = [_evidence(name, contest, policy, made) for name in fresh]
     with open_ledger() as ledger:
-        decisions = dict(zip(fresh, decide_all([*evidences.values()], policy, ledger=ledger), strict=True))
+        cases = {evidence.candidate: bring(evidence, policy, ledger=ledger) for evidence in evidences}
+        decisions = dict(zip(cases, decide_all([*cases.values()], policy, ledger=ledger), strict=True))
         winner = next((name for name, decision in decisions.items() if decision.outcome == "PROMOTE"), None)
-        decisions = ask_finalists([*evidences.values()], decisions, policy, ledger=ledger, finalists=finalists)
-        decisions |= ask_against_own(rivals, policy, ledger=ledger)
-    evidences |= {stem_of(evidence.candidate, target): evidence for target, evidence in rivals.items()}
+        decisions = ask_finalists([*cases.values()], decisions, policy, ledger=ledger, finalists=finalists)
+        against = {target: bring(evidence, policy, ledger=ledger) for target, evidence in rivals.items()}
+        decisions |= ask_against_own(against, policy, ledger=ledger)
+    cases |= {stem_of(case.candidate, target): case for target, case in against.items()}
+    show = _shower(contest)
     for name, decision in decisions.items():
         write_text(out / f"{name}.decision.json", decision.to_json())
-        rows = rows_for(decision, evidences[name], policy)
         peers = _peers(name, decisions)
-        write_report(out / f"{name}.html", decision, rows=rows, images=_pictures(contest.search), peers=peers)
+        write_report(out / f"{name}.html", decision, rows=rows_for(decision, cases[name]), show=show, peers=peers)
     write_json(out / WINNER, winner_json(winner, decisions))
     own = {name: model.digest for name, model in contest.own.items()}
     served = serve_targets(contest.targets, decisions, contest.record, own=own)
@@ -162,10 +171,10 @@ def decide_pair(contest: Contest, policy: Policy, *, judge: Judge, open_ledger: 
     (name,) = contest.candidates
     evidence = _evidence(name, contest, policy, made)
     with open_ledger() as ledger:
-        decision = decide(evidence, policy, ledger=ledger)
+        case = bring(evidence, policy, ledger=ledger)
+        decision = decide(case, policy, ledger=ledger)
     write_text(out / "decision.json", decision.to_json())
-    rows = rows_for(decision, evidence, policy)
-    write_report(out / "report.html", decision, rows=rows, images=_pictures(contest.search))
+    write_report(out / "report.html", decision, rows=rows_for(decision, case), show=_shower(contest))
     return decision
 
 
@@ -187,9 +196,24 @@ def _dataset_digest(asked: pa.Table) -> str:
     return digest_json([list(pair) for pair in pairs])
 
 
-def _pictures(samples: SampleSet) -> Callable[[str], bytes | None]:
-    read = samples.reader()
-    return lambda name: next(iter(read(name)), None)
+def _shower(contest: Contest) -> Callable[[str], Shown | None]:
+    """Shows a question of the search split by its id, as the workload does; None for an unknown one."""
+    read, asked = contest.search.reader(), contest.search.table()
+    places = {name: index for index, name in enumerate(asked["sample_id"].to_pylist())}
+
+    def show(sample_id: str) -> Shown | None:
+        if sample_id not in places:
+            return None
+        (row,) = asked.slice(places[sample_id], 1).to_pylist()
+        return contest.show(row, read(sample_id))
+
+    return show
+
+
+def _images(asked: pa.Table) -> dict[str, list[str]]:
+    """The images of those questions that are about others than the one that names them."""
+    found = zip(asked["sample_id"].to_pylist(), asked["images"].to_pylist(), strict=True)
+    return {name: images for name, images in found if images != [name]}
 
 
 def _evidence(name: str, contest: Contest, policy: Policy, made: Verdicts) -> Evidence:
@@ -212,6 +236,7 @@ def _evidence(name: str, contest: Contest, policy: Policy, made: Verdicts) -> Ev
         anchor_search=made.of(anchor, contest.search) if anchor is not None else None,
         reseeds=(made.of(reseed, contest.search),) if reseed is not None else (),
         shows=contest.shows,
+        images=_images(made.asked(contest.certify)),
         exposed=contest.exposed,
         certify_share=contest.certify_share,
         num_tried=contest.num_tried,

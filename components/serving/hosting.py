@@ -32,7 +32,8 @@ class Host(FastAPI):
         routes: list[BaseRoute] = [Mount("/", application)]
         if isinstance(application, Starlette):
             routes = list(application.routes)
-            self.router.lifespan_context = lambda _host: application.router.lifespan_context(application)
+            lifespan: Any = application.router.lifespan_context
+            self.router.lifespan_context = lambda _host: lifespan(application)
         self.router.routes[:] = routes
         self._hosted = application
         self._answers_root = not any(getattr(route, "path", None) in ("/", "") for route in routes)

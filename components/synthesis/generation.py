@@ -76,15 +76,17 @@ def synthesise(
     *,
     out: Path,
     seed: int,
+    code: str = "",
     cache: Path | None = None,
 ) -> SynthesisSummary:
     """Fill the manifest folder `out` with `config.num_per_class` images of each class of the catalogue.
 
     `catalog` and `backgrounds` are manifest folders; without backgrounds, drawn rooms and shelves serve. `cache`
-    keeps traced views, below DETENT_HOME unless given. Assets that cannot be used are listed in the summary;
+    keeps traced views, below DETENT_HOME unless given. `code` is the digest of the code that makes them: shards of
+    another are made anew, and no drawn number depends on it. Assets that cannot be used are listed in the summary;
     DataError when the catalogue is empty or a class is left with none. Work goes on where a killed run stopped.
     """
-    plan = plan_synthesis(catalog, backgrounds, config, seed=seed, cache=cache)
+    plan = plan_synthesis(catalog, backgrounds, config, seed=seed, code=code, cache=cache)
     made, traced, elapsed_s, share = 0, 0, 0.0, 0.0
     for lot in plan.lots:
         if not is_filled(out, plan.recipe, prefix=lot.generator, num_shards=lot.num_shards):
@@ -110,7 +112,13 @@ def synthesise(
 
 
 def plan_synthesis(
-    catalog: Path, backgrounds: Path | None, config: SynthesisConfig, *, seed: int, cache: Path | None = None
+    catalog: Path,
+    backgrounds: Path | None,
+    config: SynthesisConfig,
+    *,
+    seed: int,
+    code: str = "",
+    cache: Path | None = None,
 ) -> Plan:
     """Read the assets and lay out what a run would make; the same arguments give the same recipe and jobs."""
     config = _in_order(config)
@@ -118,6 +126,7 @@ def plan_synthesis(
     recipe = {
         "generator": GENERATOR,
         "version": VERSION,
+        "code": code,
         "seed": seed,
         "config": config.model_dump(mode="json"),
         "assets": [asdict(asset) for asset in stock.assets],

@@ -7,11 +7,41 @@ from pathlib import Path
 
 from components.core.errors import DataError, IntegrityError, StateError
 from components.models.identity import CARD, artefact_files, copy_artefact
-from components.tracking.runs import Tracker
+from components.tracking.runs import PARENT, Tracker
 
 ALIAS = "champion"
 SEQUENCE = "detent.sequence"
 DIGEST = "detent.digest"
+WORKLOAD, CATALOG = "detent.workload", "detent.catalog"  # tags of a release's own run
+
+
+def registered_name(tracker: Tracker, workload: str, catalog: str) -> str:
+    """The registered model of a workload and catalogue, `WORKLOAD-CATALOG`; no two share one.
+
+    Where a name holds a dash itself a dot stands between the two, since `a-b` of `c` would else be `a` of `b-c`.
+    Earlier versions wrote a dash all the same: such a model stays with those whose release registered it first.
+    """
+    plain = f"{workload}-{catalog}"
+    if plain.count("-") == 1 or _first_registered_by(tracker, plain) == (workload, catalog):
+        return plain
+    return f"{workload}.{catalog}"
+
+
+def _first_registered_by(tracker: Tracker, name: str) -> tuple[str, str] | None:
+    """The workload and catalogue whose release registered the first version of a model, or None."""
+    from mlflow.exceptions import MlflowException
+
+    versions = sorted(tracker.client.search_model_versions(f"name = '{name}'"), key=lambda one: int(one.version))
+    run_id = versions[0].run_id if versions else None
+    try:
+        while run_id:
+            tags = tracker.client.get_run(run_id).data.tags
+            if WORKLOAD in tags:
+                return tags[WORKLOAD], tags.get(CATALOG, "")
+            run_id = tags.get(PARENT)
+    except MlflowException:
+        return None  # the run was deleted
+    return None
 
 
 def register_model(tracker: Tracker, name: str, folder: Path, *, run_id: str, tags: Mapping[str, str]) -> str:

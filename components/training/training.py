@@ -44,7 +44,8 @@ HELD_BACK_SHARE = 0.1
 class TrainingInputs:
     """Manifests of photos (train and search) and synthetic images, the class names, and the champion if any.
 
-    `cache` holds decoded pixels; `scratch` holds checkpoints and survives a kill.
+    `code` is the digest of the code that trains: what another one made is not kept. `cache` holds decoded pixels;
+    `scratch` holds checkpoints and survives a kill.
     """
 
     train: Path
@@ -52,6 +53,7 @@ class TrainingInputs:
     synthetic: Path
     classes: tuple[str, ...]
     champion: Path | None
+    code: str
     cache: Path
     scratch: Path
 
@@ -160,6 +162,7 @@ def _job(
     made_from = [
         recipe.model_dump(mode="json"),
         shared,
+        inputs.code,
         list(inputs.classes),
         champion.digest if champion is not None and recipe.needs_champion else None,
         [digest_tree(folder, "*.parquet") for folder in (inputs.train, inputs.search, inputs.synthetic)],

@@ -1,29 +1,22 @@
-"""The list of checks, V001 and on: each a sentence that must be true, blocking or a warning.
+"""The checks of images, whatever is asked of them: each a sentence that must be true, blocking or a warning.
 
-To add one, append a Check here, and to `components/validation/frames.py` the column that it reads.
+To add one, append a Check here, and to `components/validation/frames.py` the column that it reads. Those of questions
+are in `questions.py`, a workload's own come with its `Rules`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from components.datasets.splits import DEALT, RESERVE
 from components.validation.config import ValidationConfig
 from components.validation.suites import Check
 
 
-def all_checks(config: ValidationConfig, classes: Sequence[str]) -> list[Check]:
-    """The checks for a catalogue of `classes`, in the order of their codes."""
-    return [
-        *_row_checks(classes),
-        *_image_checks(config),
-        *_class_checks(config),
-        *_split_checks(config),
-        *_scene_checks(),
-    ]
+def image_checks(config: ValidationConfig) -> list[Check]:
+    """The checks of any images and of how photos are dealt, in the order of their codes."""
+    return [*_row_checks(), *_looks(config), *_split_checks(config), *_scene_checks()]
 
 
-def _row_checks(classes: Sequence[str]) -> list[Check]:
+def _row_checks() -> list[Check]:
     return [
         Check(
             code="V001",
@@ -41,27 +34,10 @@ def _row_checks(classes: Sequence[str]) -> list[Check]:
             expectation="ExpectColumnValuesToBeUnique",
             arguments={"column": "sample_id"},
         ),
-        Check(
-            code="V003",
-            severity="blocking",
-            sentence="Every catalogue entry and every photo has a label.",
-            frame="labelled",
-            expectation="ExpectColumnValuesToNotBeNull",
-            arguments={"column": "label"},
-        ),
-        Check(
-            code="V004",
-            severity="blocking",
-            sentence="Every photo's class is in the catalogue.",
-            frame="photos",
-            expectation="ExpectColumnValuesToBeInSet",
-            arguments={"column": "label", "value_set": list(classes)},
-            names="label_and_name",
-        ),
     ]
 
 
-def _image_checks(config: ValidationConfig) -> list[Check]:
+def _looks(config: ValidationConfig) -> list[Check]:
     return [
         Check(
             code="V005",
@@ -112,56 +88,6 @@ def _image_checks(config: ValidationConfig) -> list[Check]:
             expectation="ExpectColumnValuesToBeInSet",
             arguments={"column": "mode", "value_set": ["RGB"]},
             names="mode_and_name",
-        ),
-    ]
-
-
-def _class_checks(config: ValidationConfig) -> list[Check]:
-    return [
-        Check(
-            code="V011",
-            severity="blocking",
-            sentence="Every class has a usable picture or a 3D model in the catalogue.",
-            frame="classes",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "num_catalog", "min_value": 1},
-        ),
-        Check(
-            code="V012",
-            severity="warning",
-            sentence="Every class has photos (without, it is learned from synthetic images alone).",
-            frame="photographed_classes",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "num_photos", "min_value": 1},
-        ),
-        Check(
-            code="V013",
-            severity="warning",
-            sentence=f"No class has more than {config.max_class_ratio:g} times, or less than a "
-            f"{config.max_class_ratio:g}th of, the median number of photos.",
-            frame="photographed_classes",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={
-                "column": "photos_per_median",
-                "min_value": 1 / config.max_class_ratio,
-                "max_value": config.max_class_ratio,
-            },
-        ),
-        Check(
-            code="V014",
-            severity="warning",
-            sentence="Every class with photos has some in train, in search and in certify.",
-            frame="photographed_classes",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "num_in_rarest_split", "min_value": 1},
-        ),
-        Check(
-            code="V015",
-            severity="warning",
-            sentence="No near duplicates stand under different labels.",
-            frame="series",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "num_labels", "max_value": 1},
         ),
     ]
 
@@ -230,13 +156,5 @@ def _scene_checks() -> list[Check]:
             frame="scene_splits",
             expectation="ExpectColumnValuesToBeBetween",
             arguments={"column": "over_chance", "max_value": 0.0},
-        ),
-        Check(
-            code="V022",
-            severity="warning",
-            sentence="Every class's photos come from two scenes or more (one alone certifies nothing about others).",
-            frame="scene_classes",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "num_scenes", "min_value": 2},
         ),
     ]

@@ -8,7 +8,7 @@ the part that has been seen most.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,13 @@ from components.datasets.splits import assign_splits
 from components.validation.config import ValidationConfig
 from components.validation.facts import Facts
 from components.validation.placement import SEEN, Group, Placement, more_seen
+
+Key = Callable[[Facts], str | None]  # what photos are balanced by, or held out by
+
+
+def label_of(photo: Facts) -> str | None:
+    """A photo's label."""
+    return photo.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +70,12 @@ def deal(
     *,
     recalled: Sequence[set[Group]],
     config: ValidationConfig,
+    balance: Key | None,
 ) -> Dealt:
     """Place photos that are `linked` (roots [N]) and whose groups would have `keys` if they were new.
 
-    A user's own splits are left as they are, but that what was seen is not taken into certify.
+    Each value of `balance` comes into every split, as far as there are groups enough; without, nothing is balanced. A
+    user's own splits are left as they are, but that what was seen is not taken into certify.
     """
     roots = linked.tolist()
     known: dict[int, set[Group]] = defaultdict(set)
@@ -82,8 +91,8 @@ def deal(
             refused=refused,
         )
     held = {group: split for split, group in heads.values()}
-    labels = [fact.label for fact in photos]
-    dealt = assign_splits(groups, labels, shares=config.shares.by_split(), seed=config.split_seed, held=held)
+    balanced = [balance(fact) for fact in photos] if balance is not None else None
+    dealt = assign_splits(groups, balanced, shares=config.shares.by_split(), seed=config.split_seed, held=held)
     return Dealt(groups=groups, splits=list(dealt), refused={})
 
 

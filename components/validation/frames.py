@@ -1,14 +1,13 @@
-"""The tables that the checks read: one row a sample, a class, a split, a group, a source."""
+"""The tables that the checks of images read: one row an image, a split, a group, a source."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from components.datasets.splits import DEALT, RESERVE
+from components.datasets.splits import RESERVE
 from components.validation import exposure
 from components.validation.config import ValidationConfig
 from components.validation.dealing import tokens
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What is known after looking: all images, those taken out, the grouped photos, the catalogue's classes.
+    """What is known after looking: all images, those taken out, the grouped photos, how alike the splits are.
 
     `models` has the class of each of the catalogue's 3D models; synthesis judges the models themselves.
     `has_retired` tells that a certify split was shown and is not to be used again.
@@ -32,7 +31,6 @@ class Findings:
     facts: list[Facts]
     quarantined: list[Quarantined]
     grouping: Grouping
-    classes: list[str]
     exposure: Exposure
     models: tuple[str, ...] = ()
     has_retired: bool = False
@@ -51,48 +49,30 @@ class Findings:
 
 
 def build_frames(findings: Findings, config: ValidationConfig) -> dict[str, pd.DataFrame]:
-    """All frames by name. Those about photos are empty when there are none."""
-    import pandas as pd
-
+    """All frames of images by name. Those about photos are empty when there are none."""
     placed = findings.placed()
-    classes = class_rows(findings)
     splits = _splits(placed, config, is_own=findings.grouping.is_own_split)
-    photos = [_sample(fact) | {"split_or_none": split or "none"} for fact, _, split in placed]
-    labelled = [fact for fact in findings.usable() if fact.source != "background"]
+    photos = [sample_row(fact) | {"split_or_none": split or "none"} for fact, _, split in placed]
     rows: dict[str, list[dict[str, Any]]] = {
         "inputs": _inputs(findings),
         "sources": source_rows(findings),
-        "samples": [_sample(fact) for fact in findings.usable()],
-        "labelled": [_sample(fact) for fact in labelled],
+        "samples": [sample_row(fact) for fact in findings.usable()],
         "photos": photos,
-        "classes": classes,
-        "photographed_classes": _photographed(classes) if placed else [],
         "splits": splits,
         "needed_splits": [row for row in splits if _is_needed(row["name"], findings)],
         "given": _given(findings.grouping),
         "groups": _spread(findings.grouping, [[group] for group in findings.grouping.groups]),
         "parents": _spread(findings.grouping, [tokens(fact) for fact in findings.grouping.photos]),
         "scene_splits": exposure.split_rows(findings.exposure),
-        "scene_classes": exposure.class_rows(findings.grouping.photos, findings.exposure),
-        "series": _series(findings.grouping, {fact.index for fact, _, _ in placed}),
     }
+    return as_frames(rows)
+
+
+def as_frames(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
+    """Lists of rows as what the checks read."""
+    import pandas as pd
+
     return {name: pd.DataFrame(found) for name, found in rows.items()}
-
-
-def class_rows(findings: Findings) -> list[dict[str, Any]]:
-    """One row per class of the catalogue: its usable pictures and models, and its photos in all and by split."""
-    usable = Counter(fact.label for fact in findings.usable() if fact.source == "catalog")
-    usable.update(findings.models)
-    by_split = Counter((fact.label, split) for fact, _, split in findings.placed())
-    return [
-        {
-            "name": name,
-            "num_catalog": usable[name],
-            "num_photos": sum(by_split[name, split] for split in DEALT),
-            **{f"num_{split}": by_split[name, split] for split in DEALT},
-        }
-        for name in findings.classes
-    ]
 
 
 def source_rows(findings: Findings) -> list[dict[str, Any]]:
@@ -105,7 +85,8 @@ def source_rows(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _sample(fact: Facts) -> dict[str, Any]:
+def sample_row(fact: Facts) -> dict[str, Any]:
+    """One row per image: its names for people, its label, its size and levels."""
     return {
         "name": f"{fact.source} {fact.name}",
         "label_and_name": f"{fact.label}: {fact.name}",
@@ -124,20 +105,6 @@ def _inputs(findings: Findings) -> list[dict[str, Any]]:
     reasons = {(item.source, item.index): f"{item.kind} ({item.reason})" for item in findings.quarantined}
     rows = [(fact, reasons.get((fact.source, fact.index))) for fact in findings.facts]
     return [{"reason": why, "name_and_reason": f"{fact.source} {fact.name}: {why}"} for fact, why in rows]
-
-
-def _photographed(classes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    typical = median([row["num_photos"] for row in classes if row["num_photos"]] or [1])
-    # A class without photos is V012's to name; the other checks leave it out.
-    return [
-        {
-            "name": row["name"],
-            "num_photos": row["num_photos"],
-            "photos_per_median": row["num_photos"] / typical if row["num_photos"] else 1.0,
-            "num_in_rarest_split": min(row[f"num_{split}"] for split in DEALT) if row["num_photos"] else 1,
-        }
-        for row in classes
-    ]
 
 
 def _splits(
@@ -180,18 +147,3 @@ def _spread(grouping: Grouping, keys: Iterable[Sequence[str]]) -> list[dict[str,
             splits[key].add(split or "none")
             names[key].append(f"{fact.name} ({split})")
     return [{"name": ", ".join(names[key][:4]), "num_splits": len(found)} for key, found in splits.items()]
-
-
-def _series(grouping: Grouping, usable: Collection[int]) -> list[dict[str, Any]]:
-    """One row per series of near duplicates, named by a photo of each of its labels."""
-    members: dict[int, list[Facts]] = defaultdict(list)
-    for fact, first in zip(grouping.photos, grouping.series, strict=True):
-        if fact.index in usable:
-            members[first].append(fact)
-    rows = []
-    for found in members.values():
-        by_label = {str(fact.label): fact.name for fact in found}
-        name = ", ".join(f"{name} ({label})" for label, name in by_label.items())
-        if len(found) > 1:
-            rows.append({"name": name, "num_labels": len(by_label)})
-    return rows

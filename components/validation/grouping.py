@@ -17,7 +17,7 @@ import numpy.typing as npt
 from components.core.manifest import Split
 from components.datasets.duplicates import cluster, describe, near_pairs
 from components.validation.config import ValidationConfig
-from components.validation.dealing import deal, recall, recalled_pairs, tokens
+from components.validation.dealing import Key, deal, label_of, recall, recalled_pairs, tokens
 from components.validation.facts import Facts
 from components.validation.placement import Placement, more_seen
 from components.validation.scenes import NO_SCENES, Scenes, joinable
@@ -36,9 +36,17 @@ class Grouping:
 
 
 def group_photos(
-    photos: Sequence[Facts], config: ValidationConfig, *, memory: Placement, scenes: Scenes = NO_SCENES
+    photos: Sequence[Facts],
+    config: ValidationConfig,
+    *,
+    memory: Placement,
+    scenes: Scenes = NO_SCENES,
+    balance: Key | None = label_of,
 ) -> Grouping:
-    """Group readable photos and give each a split, unless the memory or the user has given one already."""
+    """Group readable photos and give each a split, unless the memory or the user has given one already.
+
+    `balance` is as for `deal`.
+    """
     photos = list(photos)
     thumbnails = np.stack([fact.thumbnail for fact in photos]) if photos else np.zeros((0, 32, 32, 3), np.uint8)
     pairs = near_pairs(describe(thumbnails), max_distance=config.near_distance, min_correlation=config.near_correlation)
@@ -49,7 +57,7 @@ def group_photos(
         fact.split or (more_seen(known)[0] if known else None) for fact, known in zip(photos, recalled, strict=True)
     ]
     linked = cluster(len(photos), np.concatenate([firm, joinable(scenes.links, firm=firm, held=held)]))
-    dealt = deal(photos, linked, _keys(photos, linked), recalled=recalled, config=config)
+    dealt = deal(photos, linked, _keys(photos, linked), recalled=recalled, config=config, balance=balance)
     return Grouping(
         photos=photos,
         groups=dealt.groups,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from components.core.manifest import Source
+from components.core.manifest import SOURCES, Source
 from components.validation.config import ValidationConfig
 from components.validation.facts import Facts
 
 Kind = Literal["unreadable", "truncated", "too small", "huge", "blank", "copy", "two labels"]
-_PRECEDENCE: tuple[Source, ...] = ("catalog", "photo", "background")
+_PRECEDENCE = SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

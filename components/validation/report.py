@@ -12,7 +12,7 @@ from components.core import manifest
 from components.core.manifest import Source
 from components.datasets.decoding import decode_fit
 from components.datasets.splits import DEALT
-from components.validation.frames import Findings, class_rows
+from components.validation.frames import Findings
 from components.validation.quarantine import Quarantined
 from components.validation.scene_pictures import scene_section
 from components.validation.suites import CheckResult
@@ -34,20 +34,27 @@ _SHOWN = {
 
 
 def render_report(
-    findings: Findings, results: Sequence[CheckResult], metrics: Mapping[str, float], folders: Mapping[Source, Path]
+    findings: Findings,
+    results: Sequence[CheckResult],
+    metrics: Mapping[str, float],
+    folders: Mapping[Source, Path],
+    *,
+    classes: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page as one HTML text with its pictures inside; equal findings give equal text."""
+    """The page as one HTML text with its pictures inside; equal findings give equal text.
+
+    `classes` are the rows of the table of classes, for a workload that has such.
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    classes = class_rows(findings)
     blocking = [r for r in results if r.status == "failed" and r.check.severity == "blocking"]
     return environment.get_template("report.html.j2").render(
         blocking=blocking,
         verdict="blocked" if blocking else "passed",
         explanation=_explain(results, blocking),
-        tiles=[(title, f"{metrics[name]:,.0f}") for name, title in _SHOWN.items()],
+        tiles=[(title, f"{metrics[name]:,.0f}") for name, title in _SHOWN.items() if name in metrics],
         results=results,
         quarantined=findings.quarantined,
         pictures=_pictures(findings.quarantined, folders),

@@ -74,7 +74,10 @@ def load_params(workspace: Workspace) -> Params:
     params = parse_section(model, raw, where=workspace.params.name)
     assert isinstance(params, Params)
     if missing:
-        raise ConfigError(f"{workspace.params.name}: {missing} are missing; add `{missing[0]}: {{}}` for the defaults")
+        raise ConfigError(
+            f"{workspace.params.name}: {missing} are missing; add `{missing[0]}: {{}}` for the defaults, or run "
+            "`detent upgrade`"
+        )
     return params
 
 

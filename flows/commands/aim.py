@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from components.core.errors import ConfigError
 from components.core.files import write_json
 from components.selection.regions.error_regions import RegionReport, RegionTest, find_regions
 from components.selection.regions.region_picture import draw_regions
@@ -33,9 +34,14 @@ def aim_synthesis(
     """
     office = Office.open()
     workspace = office.workspace
+    makes_images = not workspace.params.is_file() or "synthesis" in office.stages()
+    if write and not makes_images:
+        raise ConfigError(f"workload '{office.workload.name}' makes no images to aim; leave --write out to see regions")
     found = read_evidence(workspace, verdict_file=_path(verdicts), folder=_path(manifest), against=against)
     report = find_regions(found.table, seed=_seed(office))
     aims, left_out = aims_for(report, found.table, drawn_factors(workspace.stage("synthesis")), share=share)
+    if not makes_images:
+        aims, left_out = (), (f"workload '{office.workload.name}' makes no images, so nothing is aimed at a region",)
     picture = draw_regions(report, found.table, workspace.reports / "aim.png")
     record = workspace.reports / "aim.json"
     written = write and bool(aims)

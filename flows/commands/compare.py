@@ -8,7 +8,6 @@ from pathlib import Path
 
 from components.core.decisions import Decision
 from components.core.errors import ConfigError, SourceError, StateError
-from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.selection.gate.policy import Policy
@@ -63,8 +62,7 @@ def _compare_versions(
         fetch_version(office.tracker, office.model_name, version, out=model)
     if confirm is not None and old != new and not confirm(tell_price(budget_of(workspace, params))):
         raise ConfigError("no look was spent; say --yes to spend it without being asked")
-    given = StageInput(workspace=workspace, params=params, workload=office.workload)
-    decision = gate_pair(given, old=models[0], new=models[1], out=folder)
+    decision = gate_pair(office.given, old=models[0], new=models[1], out=folder)
     return _answer(decision, folder / "report.html", folder / "decision.json")
 
 

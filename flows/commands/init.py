@@ -10,7 +10,7 @@ from components.core.params import read_params
 from components.core.workloads import Workload
 from components.workloads.registry import find_workload, missing_sections
 from flows.answers import Answer
-from flows.layout import PIPELINE, is_pipeline_current, lay_out, pipeline
+from flows.layout import PIPELINE, lay_out, pipeline, stale_part
 from flows.office import Office, prepare
 
 BEFORE = f"{PIPELINE}.before"
@@ -72,9 +72,9 @@ def rewrite_pipeline(office: Office) -> bool:
     """Write dvc.yaml anew where it is of an earlier version; tells whether it was."""
     root = office.workspace.root
     path = root / PIPELINE
-    if path.is_file() and is_pipeline_current(root, office.workload):
-        return False
     if path.is_file():
+        if stale_part(root, office.workload) is None:
+            return False
         write_text(root / BEFORE, path.read_text(encoding="utf-8"))
     write_text(path, pipeline(office.workload))
     return True

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import ConfigError, StateError
-from components.core.workspace import Workspace
 from components.selection.gate import words
 from components.validation.members import members_of
 from components.validation.placement import Placement
 from components.validation.retirement import Destination, Retirement, retire
-from components.validation.stage import Sources, look
-from components.workloads.rails.params import Params
+from components.validation.stage import EACH_PHOTO, look
+from components.workloads.rails.stages.validation import manifests_of
 from flows.answers import Answer
 from flows.budget import budget_of, fresh_split_size, is_worn
 from flows.office import Office
 from flows.placement import begin_refresh, current_placement, finish_refresh
-from flows.sources import find_source, take_in
+from flows.sources import photo_source, take_in
 
 
 def refresh_split(
@@ -56,10 +55,10 @@ def refresh_split(
         if not memory.photos:
             raise StateError("no photo has been placed yet, so there is no split to retire: `detent run` first")
         with _looked_at(office, photos) as folder:
-            retirement = _plan(workspace, params, folder, memory=memory, to=to)
+            retirement = _plan(office, folder, memory=memory, to=to)
         _refuse_too_few(retirement, needed if needed is not None else fresh_split_size(params))
         if photos is not None:
-            take_in(office, {"photos": photos})
+            take_in(office, {photo_source(office.workload).name: photos})
         begin_refresh(workspace, retirement, reason=reason, who=office.settings.actor)
         return _tell(finish_refresh(office) or {}, "the certify split is retired")
 
@@ -69,20 +68,21 @@ def _looked_at(office: Office, photos: str | None) -> Iterator[Path]:
     """The manifest of the photos that there would be; what is not taken in yet lies there for a while."""
     from components.datasets.sources import ingest
 
+    source = photo_source(office.workload)
     if photos is None:
-        yield office.workspace.source("photos")
+        yield office.workspace.source(source.name)
         return
-    source = find_source(office.workload, "photos")
     with tempfile.TemporaryDirectory(dir=office.workspace.data, prefix=".refresh.") as folder:
-        ingest(photos, out=Path(folder) / "photos", source=source)
-        yield Path(folder) / "photos"
+        ingest(photos, out=Path(folder) / source.name, source=source)
+        yield Path(folder) / source.name
 
 
-def _plan(workspace: Workspace, params: Params, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
-    catalog, backgrounds = workspace.source("catalog"), workspace.source("backgrounds")
-    findings = look(Sources(catalog=catalog, photos=photos, backgrounds=backgrounds), params.validation, memory)
+def _plan(office: Office, photos: Path, *, memory: Placement, to: Destination) -> Retirement:
+    workload, config = office.workload, office.params.validation
+    rules = workload.rules() if workload.rules is not None else EACH_PHOTO
+    findings = look({**manifests_of(workload, office.workspace), "photo": photos}, config, memory, rules=rules)
     labelled = {fact.sample_id for fact in findings.usable() if fact.label is not None}
-    members = members_of(findings, split_seed=params.validation.split_seed).photos.values()
+    members = members_of(findings, split_seed=config.split_seed).photos.values()
     present = [photo for photo in members if photo.sample_id in labelled]
     return retire(memory, present, to=to, is_own_split=findings.grouping.is_own_split)
 

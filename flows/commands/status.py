@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from components.core.champions import Champion
 from components.promotion.audit import status as read_standing
-from components.promotion.rows import Champion
 from components.selection.gate import words
 from components.workloads.rails.records import read_decisions
 from flows.answers import Answer
 from flows.budget import anchor_warning, budget_of, fresh_split_size, is_small, is_worn
+from flows.layout import stale_part
 from flows.office import Office
 from flows.sources import fresh_sources
 
@@ -24,7 +25,8 @@ def read_status() -> Answer:
     budget, warning = budget_of(workspace, params), anchor_warning(workspace)
     worn = budget is not None and is_worn(budget, params)
     small = budget is not None and is_small(budget, params)
-    changes = list(office.stages() if fresh_sources(office) else office.changes())
+    stale = stale_part(workspace.root, office.workload)
+    changes = list(office.stages() if stale or fresh_sources(office) else office.changes())
     lines = [
         _describe(champion),
         *(_describe(one) for target, one in champions.items() if target),
@@ -37,6 +39,7 @@ def read_status() -> Answer:
         *(["certify is worn: `detent refresh` deals a fresh split"] if worn else []),
         *([f"certify is small: {fresh_split_size(params)} would do for a good candidate"] if small else []),
         *([f"warning: {warning}"] if warning else []),
+        *([f"dvc.yaml is of an earlier version ({stale}): `detent upgrade`, then"] if stale else []),
         f"a run would do: {', '.join(changes) or 'nothing, all is up to date'}",
     ]
     return Answer(

@@ -21,10 +21,9 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from components.core import manifest
-from components.core.samples import SampleSet
+from components.core.samples import SampleSet, one_an_image
 from components.selection.regions.error_regions import find_regions
 from components.selection.regions.region_tree import ErrorTable, Region
 from components.synthesis.builtin.catalog import render_catalog
@@ -185,6 +184,7 @@ def _judged(name: str, synthetic: Path, splits: dict[str, Path], folder: Path, *
         synthetic=synthetic,
         classes=tuple(classes),
         champion=None,
+        code="benchmark",
         cache=folder / "cache",
         scratch=folder / "scratch",
     )
@@ -192,17 +192,9 @@ def _judged(name: str, synthetic: Path, splits: dict[str, Path], folder: Path, *
     model = folder / "models" / name / "plain" / "model"
     asked = {split: SampleSet(images=splits[split], path=folder / "no table") for split in ("search", "held back")}
     return {
-        split: error_table(judge(model, asked[split], cache=folder / "cache"), _about(splits[split]))
+        split: error_table(judge(model, asked[split], cache=folder / "cache"), one_an_image(splits[split]))
         for split in ("search", "held back")
     }
-
-
-def _about(folder: Path) -> pa.Table:
-    names = manifest.dataset(folder).schema.names
-    return manifest.read(folder, [name for name in names if name.startswith("f_") or name in _COLUMNS])
-
-
-_COLUMNS = ("sample_id", "label", "group")
 
 
 def _is_aimed(region: Region, aim: Aim) -> bool:

@@ -190,6 +190,7 @@ def _inputs(workspace: Workspace) -> TrainingInputs:
         synthetic=workspace.stage("synthesis"),
         classes=tuple(json.loads((validated / "classes.json").read_text(encoding="utf-8"))),
         champion=None,
+        code="benchmark",
         cache=workspace.cache,
         scratch=workspace.scratch,
     )

@@ -33,7 +33,7 @@ def killed():
 killed()
 """
 
-KILLED_WITH_ITS_SERVER = "from flows.commands.run import prepare\nprepare()\n" + CHILD
+KILLED_WITH_ITS_SERVER = "from flows.office import prepare\nprepare()\n" + CHILD
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from components.core.champions import ChampionKey
 from components.core.errors import IntegrityError, RefusedError, StateError
 from components.core.workspace import Workspace
+from components.packaging.projection import BentoTag
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import ChampionKey
-from components.workloads.rails.records import code_digest, read_decisions
+from components.workloads.rails.code import release_code
+from components.workloads.rails.records import read_decisions
 from flows.commands.decide import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.run import run_release
 from flows.commands.status import read_status
@@ -35,7 +36,7 @@ BETTER = {"plain": {**PARAMS["training"]["candidates"]["plain"], "epochs": 9}}
 
 def shown_version(workspace: Workspace) -> str | None:
     champion = Office.open().champion()
-    pointer = DeploymentPointer(workspace.home).read(ChampionKey("products", "drawn"))
+    pointer = BentoTag(workspace.bentos).read(ChampionKey("products", "drawn"))
     assert (champion is None) == (pointer is None)
     assert champion is None or (pointer and pointer.sequence == champion.sequence)
     return champion.version if champion else None
@@ -120,7 +121,7 @@ def test_the_proposal_is_bound_to_the_decision_and_the_code(release: Release) ->
     digests = row["details"]["candidate"]["digests"]
     assert row["details"]["candidate"]["outcome"] == "PROMOTE"
     assert digests["decision"] == row["decision"] == read_decisions(workspace)["plain"].digest
-    assert digests["code"] == code_digest() == read_decisions(workspace)["plain"].digests["code"]
+    assert digests["code"] == release_code(Office.open().code) == read_decisions(workspace)["plain"].digests["code"]
 
 
 def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +137,10 @@ def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.
 def test_reconcile_repairs_what_was_moved_by_hand(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, _ = release
     monkeypatch.setenv("DETENT_ACTOR", "rita")
-    DeploymentPointer(workspace.home).path(ChampionKey("products", "drawn")).write_text("{}")
+    (workspace.bentos / "champions" / "products--drawn.json").write_text("{}")
     answer = reconcile_stores()
     outcomes = {item["name"]: item["outcome"] for item in answer.value["projected"]}
-    assert (outcomes["deployment"], outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current", "current")
+    assert (outcomes["bento"], outcomes["mlflow alias"]) == ("written", "current")
     assert answer.value["agrees"] and shown_version(workspace) == "1"
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from components.core.champions import Champion, Release
 from components.core.digests import digest_file
 from components.core.errors import IntegrityError
 from components.core.files import write_json
 from components.core.workloads import Parity
 from components.core.workspace import Workspace
 from components.packaging.building import content_digest
-from components.promotion.rows import Champion, Release
 from components.workloads.classification.recording import compare
 from flows.recordings import keep_winners_recording, reverify_in
 

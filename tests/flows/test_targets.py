@@ -17,21 +17,19 @@ import pytest
 import torch
 from torch import nn
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import IntegrityError, StateError
 from components.core.files import read_json, write_json
-from components.core.workloads import Parity, StageInput
+from components.core.workloads import Parity
 from components.core.workspace import Workspace
 from components.datasets.pixels import PixelStore
 from components.models.artefacts import ModelSpec, save_model
 from components.models.identity import model_digest
 from components.models.networks.registry import build_network
 from components.models.prediction import normalise
-from components.packaging.projection import champion_bento
-from components.promotion.projections import DeploymentPointer
-from components.promotion.rows import Champion, ChampionKey
-from components.selection.finalists import write_record
+from components.packaging.projection import BentoTag, champion_bento
+from components.selection.search.record import write_record
 from components.tracking.registry import DIGEST, champion_alias, register_model
-from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails.records import read_decisions, read_target_winners
 from flows import ghosts, promotion
 from flows.baseline import refresh_baseline
@@ -109,9 +107,8 @@ def hold(workspace: Workspace, models: dict[str, int | None], *, finalist: str, 
                 register_model(office.tracker, office.model_name, folder, run_id=run_id, tags=tags)
         costs = {name: SMALL if name == finalist else LARGE for name in models}
         write_record(workspace.stage("training"), targets={"phone": {"candidate": finalist}}, costs=costs)
-        given = StageInput(workspace=workspace, params=office.params, workload=WORKLOAD)
         for stage in ("selection", "packaging"):
-            WORKLOAD.stages[stage].run(given)
+            office.workload.stages[stage].run(office.given)
         return propose_winners.fn(office)
 
 
@@ -160,10 +157,10 @@ def test_every_mirror_shows_the_phones_champion_beside_the_main_one(release: Rel
     workspace, _ = release
     phone = champion("phone")
     assert phone is not None and phone.bento is not None
-    shown = DeploymentPointer(workspace.home).read(PHONE)
+    shown = BentoTag(workspace.bentos).read(PHONE)
     assert shown is not None and (shown.model, shown.sequence) == (phone.model, phone.sequence)
-    assert (workspace.home / "deployments" / "products--drawn--phone.json").is_file()
-    assert champion_bento(workspace.bentos, *PHONE).name == phone.bento.removeprefix("detent:")
+    assert (workspace.bentos / "champions" / "products--drawn--phone.json").is_file()
+    assert champion_bento(workspace.bentos, PHONE).name == phone.bento.removeprefix("detent:")
     alias = champion_alias(Office.open().tracker, "products-drawn", "phone")
     assert alias == (phone.model, phone.sequence)
     assert read_status().value["targets"]["phone"]["champion"] == phone.model
@@ -251,8 +248,8 @@ def test_reconcile_and_verify_know_the_targets(release: Release, monkeypatch: py
     workspace, _ = release
     for name in ("end_flow_ghosts", "end_server_ghosts"):
         monkeypatch.setattr(ghosts, name, list)
-    DeploymentPointer(workspace.home).path(PHONE).unlink()
+    (workspace.bentos / "champions" / "products--drawn--phone.json").unlink()
     answer = reconcile_stores()
-    assert answer.value["agrees"] and DeploymentPointer(workspace.home).read(PHONE) is not None
-    assert any(line.startswith("deployment of products / drawn for phone: written") for line in answer.lines)
+    assert answer.value["agrees"] and BentoTag(workspace.bentos).read(PHONE) is not None
+    assert any(line.startswith("bento of products / drawn for phone: written") for line in answer.lines)
     assert verify_journal().value["ok"]

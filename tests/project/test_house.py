@@ -64,10 +64,16 @@ def test_dvc_depends_on_the_code_of_each_stage() -> None:
     import yaml
 
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    for name, stage in stages.items():
-        assert f"components/{name}" in stage["deps"], f"{name} does not depend on its own code"
+    code = stages.pop("code")
+    assert code["always_changed"] and code["outs"] == [{"data/code": {"cache": False}}]
+    for name, stage in {"code": code, **stages}.items():
         assert stage["cmd"] == f"python -m components.workloads {name}"
-    assert "data/validation/photos/certify" not in stages["training"]["deps"], "training must not see certify"
+    for name, stage in stages.items():
+        assert f"data/code/{name}.json" in stage["deps"], f"{name} does not depend on its own code"
+        assert all(path.startswith("data/") for path in stage["deps"]), "folders of code hold too much and too little"
+    sealed = {"data/validation", "data/validation/photos", "data/validation/samples"}
+    seen = stages["training"]["deps"]
+    assert not sealed & {*seen} and not any("certify" in dep for dep in seen), "training must not see certify"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of DVC's own dependencies

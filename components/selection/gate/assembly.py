@@ -32,7 +32,7 @@ from components.selection.gate import checks, flips, notes, paired, power, reaso
 from components.selection.gate.bounds import Binomial, Rate
 from components.selection.gate.checks import Findings
 from components.selection.gate.claims import Levels, rate_check
-from components.selection.gate.evidence import Case, Evidence, open_case
+from components.selection.gate.evidence import Case, Evidence
 from components.selection.gate.flips import Rows
 from components.selection.gate.groups import group_column, num_groups
 from components.selection.gate.policy import Policy
@@ -44,12 +44,13 @@ from components.selection.ledger.spending import Account
 Verdict = tuple[Outcome, Answer | None, Budget]
 
 
-def build(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> Decision:
+def build(case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> Decision:
     """The Decision of one candidate from what may be shown of its case."""
     outcome, answer, budget = verdict
+    evidence = case.evidence
     rows = shown_rows(case, policy, answer)
     compared = rows if rows is not None and not case.is_bootstrap else None
-    told = _told(evidence, case, policy, findings=findings, verdict=verdict)
+    told = _told(case, policy, findings=findings, verdict=verdict)
     return Decision(
         outcome=outcome,
         candidate=evidence.candidate,
@@ -111,9 +112,10 @@ def columns_for(case: Case, policy: Policy) -> list[str]:
     return checks.columns_of(case.certify, policy)
 
 
-def _told(evidence: Evidence, case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> reasons.Told:
+def _told(case: Case, policy: Policy, *, findings: Findings, verdict: Verdict) -> reasons.Told:
     """What the reasons need: what certify can test by its sizes, and on HOLD what would decide."""
     outcome, answer, budget = verdict
+    evidence = case.evidence
     further, chance = None, policy.min_power
     if outcome == "HOLD":
         advice = _advice(case, policy, findings=findings, answer=answer, budget=budget)
@@ -324,9 +326,8 @@ def _digests(evidence: Evidence, case: Case, policy: Policy) -> dict[str, str]:
     return dict(sorted({**evidence.digests, **{name: value for name, value in own.items() if value}}.items()))
 
 
-def rows_for(decision: Decision, evidence: Evidence, policy: Policy) -> Rows | None:
+def rows_for(decision: Decision, case: Case) -> Rows | None:
     """The rows that a decision's report may show; None when there are none or nothing is compared."""
-    case = open_case(evidence, policy)
     if case.is_bootstrap or decision.shown_split == "none":
         return None
     return case.certify if decision.shown_split == "certify" else case.search

@@ -7,7 +7,7 @@ charged, and the error speaks of ids and stamps only, never of verdicts on certi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,7 +41,8 @@ class Evidence:
     `reseeds` are verdicts on search of the champion's recipe under other seeds. `wrong_labels` are ids on search
     and replay that a person marked. `digests` go into the decision (dataset, code, ...): digests of verdict
     tables on certify must not be among them, since they would tell more than one bit. `shows` are fingerprints of the
-    certify pictures by id, `exposed` the samples that stand in train or search now, `certify_share` the share of newly
+    certify pictures by id, `images` the ids of these by sample where a question is about other pictures than the one
+    that it is named by, `exposed` the pictures that stand in train or search now, `certify_share` the share of newly
     labelled photos that certify gets, `num_tried` the candidates that search was used to choose among.
     """
 
@@ -57,6 +58,7 @@ class Evidence:
     reseeds: tuple[pa.Table, ...] = ()
     wrong_labels: frozenset[str] = frozenset()
     shows: Mapping[str, bytes] = field(default_factory=dict)
+    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exposed: SplitMembers | None = None
     certify_share: float | None = None
     num_tried: int = 1
@@ -67,14 +69,24 @@ class Evidence:
         """Whether the candidate is the champion: there is nothing to ask then."""
         return self.candidate_digest == self.champion_digest
 
+    def images_of(self, sample_ids: Sequence[str]) -> list[str]:
+        """The pictures that certify samples are about, each once."""
+        if not self.images:
+            return list(sample_ids)
+        found = (name for one in sample_ids for name in self.images.get(one, (one,)))
+        return list(dict.fromkeys(found))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Evidence that passed the self-checks: aligned rows of every split. At a bootstrap old is new.
 
-    `content` is the digest of what certify asks: ids, labels, slices and groups, never verdicts.
+    `content` is the digest of what certify asks: ids, labels, slices and groups, never verdicts. `num_exposed` samples
+    were left out of certify, since they had stood in train or search. Made once a candidate, and kept until its page is
+    written.
     """
 
+    evidence: Evidence
     certify: Rows
     search: Rows | None
     replay: Rows | None
@@ -83,22 +95,31 @@ class Case:
     reseeds: tuple[Rows, ...]
     is_bootstrap: bool
     content: str = ""
+    num_exposed: int = 0
+
+    @property
+    def candidate(self) -> str:
+        """The candidate's name."""
+        return self.evidence.candidate
 
 
-def open_case(evidence: Evidence, policy: Policy) -> Case:
+def open_case(evidence: Evidence, policy: Policy, *, num_exposed: int = 0) -> Case:
     """Check the evidence and align its tables; DataError, LeakError or IntegrityError say what is wrong."""
     _check_digests(evidence, policy)
-    certify = _joined(evidence.certify, evidence, policy, "certify split")
+    certify = with_groups(_joined(evidence.certify, evidence, "certify split"), policy, name="certify split")
     search, replay = (
-        _joined(_without_marked(pair, evidence), evidence, policy, name) if pair else None
+        _joined(_without_marked(pair, evidence), evidence, name) if pair else None
         for pair, name in ((evidence.search, "search split"), (evidence.replay, "replay set"))
     )
+    if search is not None:
+        search = with_groups(search, policy, name="search split")
     _check_marks(evidence, certify)
     if policy.severity.limit is not None:
         severities.need_predictions(certify, policy, name="certify split")
     for other, name in ((search, "search split"), (replay, "replay set")):
         _check_disjoint(certify, other, name)
     return Case(
+        evidence=evidence,
         certify=certify,
         search=search,
         replay=replay if replay is not None and len(replay) else None,
@@ -107,6 +128,7 @@ def open_case(evidence: Evidence, policy: Policy) -> Case:
         reseeds=tuple(_reseed(table, evidence) for table in evidence.reseeds),
         is_bootstrap=evidence.champion_digest is None,
         content=content_digest(certify),
+        num_exposed=num_exposed,
     )
 
 
@@ -176,9 +198,8 @@ def _check_dataset(old: pa.Table, new: pa.Table, name: str) -> None:
         )
 
 
-def _joined(pair: Pair, evidence: Evidence, policy: Policy, name: str) -> Rows:
+def _joined(pair: Pair, evidence: Evidence, name: str) -> Rows:
     rows = flips.join(pair.new if pair.old is None else pair.old, pair.new, name=name)
-    rows = with_groups(rows, policy, name=name)
     if evidence.is_self and (rows.old != rows.new).any():
         raise DataError(f"{name}: a model against itself gives other verdicts; its evaluation is not deterministic")
     return rows

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from components.core.decisions import Budget, Decision, Look, Outcome
 from components.core.digests import digest_json
 from components.core.errors import StateError
@@ -24,23 +26,34 @@ from components.selection.ledger.ledger import Answer, Ledger, Question, Standin
 from components.selection.ledger.members import SplitMembers
 from components.selection.ledger.spending import Account
 
+_NO_LEDGER = "a sealed look needs a ledger; name one, or set selection.policy.mode to open"
 
-def decide(evidence: Evidence, policy: Policy, *, ledger: Ledger | None) -> Decision:
+
+def bring(evidence: Evidence, policy: Policy, *, ledger: Ledger | None) -> Case:
+    """The case of one candidate, of which certify samples that ever stood in train or search are left out.
+
+    Who stands there now is put on record. Raises what the self-checks raise: DataError, LeakError, IntegrityError.
+    """
+    evidence, num_exposed = _without_exposed(evidence, ledger)
+    return open_case(evidence, policy, num_exposed=num_exposed)
+
+
+def decide(brought: Evidence | Case, policy: Policy, *, ledger: Ledger | None) -> Decision:
     """Decide on one candidate, at the price of at most one look at the certify split.
 
-    `ledger` may be None in open mode only: one look at a split that nobody looks at again. A budget used up is a
-    HOLD that says how many samples a fresh split needs. Raises what the self-checks raise (DataError, LeakError,
-    IntegrityError) and, from the ledger, StateError for another spending plan and IntegrityError for tampering.
+    Who needs its rows afterwards brings the case first (`bring`), and gives that in place of the evidence. `ledger` may
+    be None in open mode only: one look at a split that nobody looks at again. A budget used up is a HOLD that says how
+    many samples a fresh split needs. Raises what the self-checks raise (DataError, LeakError, IntegrityError) and, from
+    the ledger, StateError for another spending plan and IntegrityError for tampering.
     """
     if ledger is None and policy.mode == "sealed":
-        raise StateError("a sealed look needs a ledger; name one, or set selection.policy.mode to open")
-    evidence, num_exposed = _without_exposed(evidence, ledger)
-    case = open_case(evidence, policy)
-    asked = _Asked(evidence, case, policy, ledger, num_exposed=num_exposed)
+        raise StateError(_NO_LEDGER)
+    case = brought if isinstance(brought, Case) else bring(brought, policy, ledger=ledger)
+    asked = _Asked(case, policy, ledger)
     refused = asked.refusal()
     if refused is not None:
         return asked.told(*refused)
-    if evidence.is_self and ledger is not None:
+    if case.evidence.is_self and ledger is not None:
         return asked.itself()
     answer = asked.look()
     if isinstance(answer, str):
@@ -52,25 +65,27 @@ def decide(evidence: Evidence, policy: Policy, *, ledger: Ledger | None) -> Deci
     return decision
 
 
-def decide_all(evidences: Sequence[Evidence], policy: Policy, *, ledger: Ledger | None) -> list[Decision]:
+def decide_all(brought: Sequence[Evidence | Case], policy: Policy, *, ledger: Ledger | None) -> list[Decision]:
     """Decide on all candidates of a release, best on search first; returns decisions in the order given.
 
     Candidates are ranked on search alone: those that hold every limit there first, those proven broken last, the
     more accurate before the less. They are asked in that order until one is promoted (in open mode: until one was
     asked), each look charged; the rest is unasked, HOLD or REJECT as search says.
     """
+    if ledger is None and policy.mode == "sealed":
+        raise StateError(_NO_LEDGER)
+    cases = [one if isinstance(one, Case) else bring(one, policy, ledger=ledger) for one in brought]
     decisions: dict[int, Decision] = {}
     closed_by: str | None = None
-    for index in sorted(range(len(evidences)), key=lambda i: _rank(evidences[i], policy)):
-        evidence = evidences[index]
+    for index in sorted(range(len(cases)), key=lambda i: _rank(cases[i], policy)):
         if closed_by is not None:
-            decisions[index] = _unasked(evidence, policy, ledger, closed_by)
+            decisions[index] = _unasked(cases[index], policy, ledger, closed_by)
             continue
-        decisions[index] = decide(evidence, policy, ledger=ledger)
+        decisions[index] = decide(cases[index], policy, ledger=ledger)
         asked = decisions[index].certified is not None
         if decisions[index].outcome == "PROMOTE" or (asked and policy.mode == "open"):
-            closed_by = evidence.candidate
-    return [decisions[index] for index in range(len(evidences))]
+            closed_by = cases[index].candidate
+    return [decisions[index] for index in range(len(cases))]
 
 
 def shown_findings(case: Case, policy: Policy, answer: Answer | None) -> Findings:
@@ -99,12 +114,10 @@ def policy_digest(policy: Policy) -> str:
 class _Asked:
     """One candidate at the gate: what it may be told from, and how the ledger stands before and after."""
 
-    def __init__(
-        self, evidence: Evidence, case: Case, policy: Policy, ledger: Ledger | None, *, num_exposed: int
-    ) -> None:
-        self.evidence, self.case, self.policy, self.ledger = evidence, case, policy, ledger
-        self.num_exposed = num_exposed
-        self.members = SplitMembers.of(case.certify.ids.to_pylist(), evidence.shows)
+    def __init__(self, case: Case, policy: Policy, ledger: Ledger | None) -> None:
+        self.evidence, self.case, self.policy, self.ledger = case.evidence, case, policy, ledger
+        images = self.evidence.images_of(case.certify.ids.to_pylist())
+        self.members = SplitMembers.of(images, self.evidence.shows)
         self.before = self._standing()
 
     def refusal(self) -> tuple[Outcome, Findings] | None:
@@ -154,10 +167,10 @@ class _Asked:
     def told(self, outcome: Outcome, findings: Findings, answer: Answer | None = None, *, first: str = "") -> Decision:
         """The decision; `first` stands in place of the reason that no look was taken."""
         verdict = (outcome, answer, self._budget(answer))
-        decision = assembly.build(self.evidence, self.case, self.policy, findings=findings, verdict=verdict)
+        decision = assembly.build(self.case, self.policy, findings=findings, verdict=verdict)
         told = (first, *decision.reasons[1:]) if first else decision.reasons
         change = self.before.change if self.before is not None else None
-        return replace(decision, reasons=told, change=change, num_exposed=self.num_exposed)
+        return replace(decision, reasons=told, change=change, num_exposed=self.case.num_exposed)
 
     def _standing(self) -> Standing | None:
         if self.ledger is None:
@@ -192,13 +205,21 @@ class _Asked:
 
 
 def _without_exposed(evidence: Evidence, ledger: Ledger | None) -> tuple[Evidence, int]:
-    """Leave out of certify what has ever stood in train or search, by id or by what it shows; remember who does now."""
+    """Leave out of certify what has ever stood in train or search, by id or by what it shows; remember who does now.
+
+    A question goes with any of its pictures.
+    """
     if ledger is None:
         return evidence, 0
     if evidence.exposed is not None:
         ledger.expose(evidence.exposed)
-    ids = evidence.certify.new["sample_id"].to_pylist() if "sample_id" in evidence.certify.new.column_names else []
-    out = ledger.recognise([str(name) for name in ids], evidence.shows)
+    has_ids = "sample_id" in evidence.certify.new.column_names
+    ids = [str(name) for name in evidence.certify.new["sample_id"].to_pylist()] if has_ids else []
+    images = evidence.images_of(ids)
+    out = ledger.recognise(images, evidence.shows)
+    if evidence.images:
+        known = {name for name, is_known in zip(images, out, strict=True) if is_known}
+        out = np.array([not known.isdisjoint(evidence.images_of([name])) for name in ids], dtype=bool)
     return (without(evidence, out), int(out.sum())) if out.any() else (evidence, 0)
 
 
@@ -223,11 +244,10 @@ def _outcome(answer: Answer, findings: Findings, policy: Policy) -> Outcome:
     return "REJECT" if policy.mode == "open" and findings.broken() else "HOLD"
 
 
-def _rank(evidence: Evidence, policy: Policy) -> tuple[bool, bool, float, str]:
-    case = open_case(evidence, policy)
+def _rank(case: Case, policy: Policy) -> tuple[bool, bool, float, str]:
     findings = shown_findings(case, policy, None)
     right = float((case.search.new == 1).mean()) if case.search is not None else 0.0
-    return bool(findings.broken()), not findings.passed(policy), -right, evidence.candidate
+    return bool(findings.broken()), not findings.passed(policy), -right, case.candidate
 
 
 def _closed(asked: _Asked, *, why: str) -> Decision:
@@ -243,13 +263,11 @@ def _closed(asked: _Asked, *, why: str) -> Decision:
     return replace(decision, reasons=(reason, *decision.reasons[1:-1]), further_samples=size, photos_to_label=photos)
 
 
-def _unasked(evidence: Evidence, policy: Policy, ledger: Ledger | None, winner: str) -> Decision:
-    evidence, num_exposed = _without_exposed(evidence, ledger)
-    case = open_case(evidence, policy)
+def _unasked(case: Case, policy: Policy, ledger: Ledger | None, winner: str) -> Decision:
     findings = shown_findings(case, policy, None)
     outcome: Outcome = "REJECT" if findings.broken() else "HOLD"
     note = (
         f"{winner} was asked first and {'promoted' if policy.mode == 'sealed' else 'shown'}, which ends this release: "
         "certify was not asked about this candidate, and no look was spent on it"
     )
-    return _Asked(evidence, case, policy, ledger, num_exposed=num_exposed).told(outcome, findings, first=note)
+    return _Asked(case, policy, ledger).told(outcome, findings, first=note)

@@ -6,7 +6,7 @@ certify split can come in. Everything from tables is escaped (autoescape), the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from components.selection.gate.flips import Rows
 from components.selection.report import charts, gallery
 from components.selection.report.charts import Point, Series
 
-MAX_SLICES = 200
+MAX_SLICES, MAX_TRUTHS = 200, 300
 _TEMPLATE = "report.html.j2"
 
 
@@ -28,22 +28,22 @@ def write_report(
     decision: Decision,
     *,
     rows: Rows | None = None,
-    images: Callable[[str], bytes | None] | None = None,
+    show: gallery.ShowById | None = None,
     peers: Sequence[Decision] = (),
 ) -> None:
     """Write the report atomically.
 
-    `rows` are those that the decision shows (`assembly.rows_for`), `images` gives the encoded picture of an id, and
-    `peers` are the decisions on the release's other candidates, for the frontier.
+    `rows` are those that the decision shows (`assembly.rows_for`), `show` gives pictures and words of a sample by its
+    id, and `peers` are the decisions on the release's other candidates, for the frontier.
     """
-    write_text(path, render(decision, rows=rows, images=images, peers=peers))
+    write_text(path, render(decision, rows=rows, show=show, peers=peers))
 
 
 def render(
     decision: Decision,
     *,
     rows: Rows | None = None,
-    images: Callable[[str], bytes | None] | None = None,
+    show: gallery.ShowById | None = None,
     peers: Sequence[Decision] = (),
 ) -> str:
     """The report as HTML; equal input gives equal text."""
@@ -51,14 +51,14 @@ def render(
 
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    shown = gallery.build(decision, rows, images)
+    shown = gallery.build(decision, rows, show)
     slices = sorted(decision.slices, key=_slice_order)
     return environment.get_template(_TEMPLATE).render(
         decision=decision,
         digest=decision.digest,
         gallery=shown,
         max_cards=gallery.MAX_CARDS,
-        classes=sorted({card.true_class for card in shown.cards}),
+        truths=_few({card.truth for card in shown.cards}),
         slice_names=sorted({name for card in shown.cards for name in card.slices}),
         slices=slices[:MAX_SLICES],
         num_slices=len(slices),
@@ -67,6 +67,11 @@ def render(
         frontier=_frontier(decision, peers),
         histograms=_histograms(rows),
     )
+
+
+def _few(truths: Collection[str]) -> list[str]:
+    """The truths to choose among, where there are few enough for a list; a free text's are not."""
+    return sorted(truths) if len(truths) <= MAX_TRUTHS else []
 
 
 def _slice_order(row: SliceCheck) -> tuple[bool, float, float, str, str]:

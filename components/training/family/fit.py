@@ -147,6 +147,7 @@ def _digest(inputs: TrainingInputs, config: TrainingConfig, champion: LoadedMode
     made_from = [
         config.family.model_dump(mode="json", exclude=_SEARCHED),
         config.model_dump(mode="json", exclude={"candidates", "reseed", "family"}),
+        inputs.code,
         list(inputs.classes),
         champion.digest if champion is not None else None,
         [digest_tree(folder, "*.parquet") for folder in (inputs.train, inputs.search, inputs.synthetic)],

@@ -1,7 +1,7 @@
 """Where a model errs, and what synthesis should make more of: verdicts and factors in, regions and aims out.
 
-Search verdicts and the search manifest are read by default; the certify split is refused, since aims learned from it
-would be one more look at it.
+Search verdicts and what is asked of search are read by default; the certify split is refused, since aims learned from
+it would be one more look at it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from components.core import manifest, verdicts
 from components.core.errors import ConfigError, DataError, RefusedError, StateError
 from components.core.files import write_text
 from components.core.params import parse_section, read_params
+from components.core.samples import one_an_image
 from components.core.workspace import Workspace
 from components.selection.comparison import read_table
 from components.selection.regions.error_regions import RegionReport, RegionTest
 from components.selection.regions.region_tree import CLASS, Condition, ErrorTable
 from components.selection.review.marks import read_marks
+from components.selection.stage import CHAMPION, RESEED
 from components.synthesis.picture.aims import WORD_FACTORS, Aim
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import read_winner
 
-CHAMPION, RESEED = "champion", "reseed"
-_ABOUT_A_SAMPLE = ("sample_id", "label", "group")
 _AIMABLE = WORD_FACTORS.values()
 _NO_WORD = "{} is a factor in words that the generator cannot be narrowed to; it stays as it was"
 _MOST_AIMS, _MOST_SHARED = 3, 0.5  # aims whose regions share more than half of their samples would double up
@@ -59,7 +59,7 @@ class Drawn:
 def read_evidence(
     workspace: Workspace, *, verdict_file: Path | None, folder: Path | None, against: str | None
 ) -> Evidence:
-    """Join verdicts with the factors and classes of a manifest, by default the last release's on search.
+    """Join verdicts with factors and classes of their samples, by default the last release's on search.
 
     Without `against` an error is a verdict that is not right; with it (a verdict table, or `champion`), a negative
     flip, and only samples that the old model had right are counted. Samples whose label is marked as wrong are left
@@ -79,7 +79,7 @@ def read_evidence(
     if (kept & marked).any():
         notes.append(f"{int((kept & marked).sum())} samples are left out: their labels are marked as wrong.")
     table = table.filter(pa.array(kept & ~marked))
-    rows = _manifest_rows(workspace, folder, table, required=verdict_file is None)
+    rows = _sample_rows(workspace, folder, table, required=verdict_file is None)
     if rows is None:
         notes.append("No manifest holds these samples, so only the slices (s_*) of the verdict table are searched.")
     return Evidence(table=error_table(table, rows), kind=kind, source=str(path), notes=tuple(notes))
@@ -102,7 +102,7 @@ def default_verdicts(workspace: Workspace) -> Path:
 
 
 def error_table(table: pa.Table, rows: pa.Table | None) -> ErrorTable:
-    """Verdicts with the columns of a manifest's rows (same ids, any order), or with their own slices where None."""
+    """Verdicts with factors and truths of samples (same ids, any order), or with their own slices where None."""
     numbers: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
     words = {name[2:]: _words(table[name]) for name in verdicts.slice_columns(table)}
     groups = np.arange(table.num_rows, dtype=np.int64)
@@ -115,7 +115,7 @@ def error_table(table: pa.Table, rows: pa.Table | None) -> ErrorTable:
                 numbers[name[2:]] = _numbers(rows[name])
             else:
                 words[name[2:]] = _words(rows[name])
-        words[CLASS] = _words(rows["label"])
+        words[CLASS] = _words(rows["truth"])
         groups = _groups(rows)
     wrong = np.asarray(table["verdict"].to_numpy() != verdicts.RIGHT, dtype=bool)
     return ErrorTable(wrong=wrong, numbers=numbers, words=words, groups=groups)
@@ -213,10 +213,10 @@ def _verdict_table(path: Path) -> pa.Table:
 
 
 def _refuse_certify(workspace: Workspace, table: pa.Table) -> None:
-    sealed = workspace.stage("validation") / "photos" / "certify"
-    if not any(sealed.glob("*.parquet")):
+    sealed = workspace.samples("certify")
+    if not any(sealed.images.glob("*.parquet")):
         return
-    if pc.any(pc.is_in(table["sample_id"], value_set=manifest.read(sealed, ["sample_id"])["sample_id"])).as_py():
+    if pc.any(pc.is_in(table["sample_id"], value_set=sealed.table(["sample_id"])["sample_id"])).as_py():
         raise RefusedError("these are verdicts on the certify split, which only the gate reads; take those on search")
 
 
@@ -232,21 +232,20 @@ def _accuracy(path: Path) -> float:
     return float(np.mean(table["verdict"].to_numpy() == verdicts.RIGHT)) if table.num_rows else 0.0
 
 
-def _manifest_rows(workspace: Workspace, folder: Path | None, table: pa.Table, *, required: bool) -> pa.Table | None:
-    """The manifest's rows of these samples; None where the default manifest is not theirs."""
-    place = folder or workspace.stage("validation") / "photos" / "search"
-    if folder is None and not any(place.glob("*.parquet")) and not required:
+def _sample_rows(workspace: Workspace, folder: Path | None, table: pa.Table, *, required: bool) -> pa.Table | None:
+    """The questions that these verdicts answer, by default of search; None where those are others."""
+    asked = workspace.samples("search")
+    if folder is None and not any(asked.images.glob("*.parquet")) and not required:
         return None
-    names = [n for n in manifest.dataset(place).schema.names if n.startswith("f_") or n in _ABOUT_A_SAMPLE]
-    rows = manifest.read(place, names)
+    rows = one_an_image(folder) if folder is not None else asked.table()
     rows = rows.filter(pc.is_in(rows["sample_id"], value_set=table["sample_id"]))
     missing = table.num_rows - len(pc.unique(rows["sample_id"]))
     if missing and folder is None and not required:
         return None
     if missing:
         raise DataError(
-            f"{missing} of {table.num_rows} judged samples are not in the manifest {place}; name the manifest that the "
-            "verdicts were taken on with --manifest"
+            f"{missing} of {table.num_rows} judged samples are not in the manifest {folder or asked.images}; name the "
+            "manifest that the verdicts were taken on with --manifest"
         )
     return rows
 

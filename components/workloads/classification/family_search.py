@@ -11,17 +11,17 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from components.core.errors import ConfigError, DataError
 from components.core.files import atomic_path
 from components.models.artefacts import load_model
-from components.selection.finalists import RECORD, write_record
 from components.selection.search.frontier import Outcome, pareto_front
 from components.selection.search.frontier_picture import Landmarks, Spot, draw_costs, draw_frontier
 from components.selection.search.genotypes import Genotype, SearchSpace, key_of
+from components.selection.search.record import RECORD, write_record
 from components.selection.search.search import SearchPlan, SearchProblem, SearchRow, search
 from components.selection.search.targets import Target, choose, choose_all
 from components.training.answers import right_answers
@@ -29,7 +29,9 @@ from components.training.candidates import CandidateSummary
 from components.training.family.fit import train_family
 from components.training.family.members import COSTS, Family, costs_of
 from components.training.training import FAMILY, RESEED, TrainingInputs
-from components.workloads.classification.params import ClassificationParams
+
+if TYPE_CHECKING:  # what it reads of params.yaml is told by the stage's sections
+    from components.workloads.classification.params import ClassificationParams
 
 log = logging.getLogger(__name__)
 TABLE, PICTURE = "members.parquet", "frontier.png"

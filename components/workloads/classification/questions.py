@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from components.core import manifest
+from components.core.manifest import Split
 from components.core.samples import one_an_image
 
 _QUARTILES = (0.25, 0.5, 0.75)
@@ -21,7 +22,7 @@ _QUARTERS = np.array(["lowest quarter", "second quarter", "third quarter", "high
 Edges = Mapping[str, npt.NDArray[np.float64]]
 
 
-def ask_classes(photos: Mapping[str, Path]) -> dict[str, pa.Table]:
+def ask_classes(photos: Mapping[Split, Path]) -> dict[Split, pa.Table]:
     """The questions of each split, given the manifests of all of them by split; `train` must be among these."""
     edges = factor_edges(photos["train"])
     return {split: with_slices(one_an_image(folder), edges) for split, folder in photos.items()}

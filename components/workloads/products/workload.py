@@ -11,12 +11,13 @@ from components.workloads.classification.incumbents import take_in_incumbent
 from components.workloads.classification.judging import judge
 from components.workloads.classification.params import ClassificationParams
 from components.workloads.classification.recording import compare, record
+from components.workloads.classification.rules import rules
 from components.workloads.classification.service import SERVICE
 from components.workloads.classification.stages.synthesis import synthesis
 from components.workloads.classification.stages.training import training
-from components.workloads.classification.stages.validation import validation
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
+from components.workloads.rails.stages.validation import validation_step
 
 CATALOG = Source(
     name="catalog",
@@ -47,9 +48,7 @@ WORKLOAD = Workload(
     params=ClassificationParams,
     sources=(CATALOG, PHOTOS, BACKGROUNDS),
     stages={
-        "validation": Step(
-            run=validation, sections=("validation",), reads=("catalog", "photos", "backgrounds", "placement")
-        ),
+        "validation": validation_step("catalog", "photos", "backgrounds"),
         "synthesis": Step(
             run=synthesis, sections=("seed", "synthesis"), reads=("validation/catalog", "validation/backgrounds")
         ),
@@ -62,8 +61,6 @@ WORKLOAD = Workload(
                 "validation/classes.json",
                 "validation/photos/train",
                 "validation/photos/search",
-                "validation/samples/train.parquet",
-                "validation/samples/search.parquet",
             ),
         ),
         "selection": SELECTION,
@@ -73,6 +70,7 @@ WORKLOAD = Workload(
     service=SERVICE,
     record=record,
     compare=compare,
+    rules=rules,
     check_sources=check_sources,
     take_in=take_in_incumbent,
     starting_params=Path(__file__).with_name("params.yaml"),

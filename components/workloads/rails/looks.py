@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -20,7 +21,9 @@ from components.promotion.looks import JournalStore
 from components.selection.ledger.anchor import read_anchor
 from components.selection.ledger.ledger import Ledger
 from components.selection.ledger.members import SplitMembers
-from components.workloads.rails.params import Params
+
+if TYPE_CHECKING:
+    from components.workloads.rails.params import Params
 
 MEMBERS = "members.parquet"
 _SEEN = ("train", "search")

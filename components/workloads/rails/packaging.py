@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 from components.core.files import atomic_directory, write_json
-from components.core.samples import SampleSet
 from components.core.stages import StageReport
 from components.core.workloads import StageInput
 from components.packaging.packaging import BENTO_FILE, PackageSummary, copy_package, package
@@ -43,9 +42,7 @@ def package_winners(given: StageInput) -> StageReport:
 
 def _package(winner: Winner, out: Path, given: StageInput) -> PackageSummary:
     workspace, params, workload = given.workspace, given.params, given.workload
-    model, validation = winner.model(workspace), workspace.stage("validation")
-    samples = SampleSet(images=validation / "photos" / "search", path=validation / "samples" / "search.parquet")
-    num_samples = params.packaging.parity_samples
+    model, samples, num_samples = winner.model(workspace), workspace.samples("search"), params.packaging.parity_samples
 
     def record(out: Path) -> None:
         workload.record(model, samples, num_samples=num_samples, out=out, cache=workspace.cache)

@@ -8,25 +8,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from components.core.params import Section
+from components.packaging.config import PackagingConfig
 from components.promotion.actors import People
 from components.promotion.policy import ApprovalPolicy
-from components.selection.gate.policy import Policy
-from components.selection.search.targets import Target
+from components.selection.config import SelectionConfig
 from components.validation.config import ValidationConfig
-
-
-class SelectionConfig(Section):
-    """The `selection` section: the release manager's policy."""
-
-    policy: Policy = Policy()
-    anchor_version: str | None = Field(None, pattern=r"^\d+$", description="registered version pinned as the anchor")
-    targets: tuple[Target, ...] = ()  # devices, each of which gets the best certified candidate within its limits
-
-
-class PackagingConfig(Section):
-    """The `packaging` section."""
-
-    parity_samples: int = Field(64, ge=1, le=10_000)  # questions of the search split that the Bento must answer alike
 
 
 class Params(Section):

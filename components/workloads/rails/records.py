@@ -7,14 +7,13 @@ one asks `check_winner` that this Decision is about what lies here now.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import components
 from components.core.decisions import TARGETS, WINNER, Decision
-from components.core.digests import digest_bytes, digest_json, digest_tree
+from components.core.digests import digest_bytes, digest_file, digest_json, digest_tree
 from components.core.errors import DataError, IntegrityError
 from components.core.files import read_json
+from components.core.manifest import Split
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
 
@@ -142,19 +141,14 @@ def target_champion(baseline: Path, target: str) -> Path:
 
 
 def evaluation_digest(workspace: Workspace) -> str:
-    """The digest of what candidates are evaluated on: search and certify."""
-    photos = workspace.stage("validation") / "photos"
-    return digest_json([digest_tree(photos / split, "*.parquet") for split in ("search", "certify")])
+    """The digest of what candidates are evaluated on, search and certify: their questions and the photos.
 
-
-@cache
-def code_digest() -> str:
-    """The digest of the code that trains, evaluates, decides and promotes, as it lay when first asked.
-
-    It is the code that this process runs, wherever that is installed; a workspace may hold none, or a copy.
+    Of a workspace whose photos are each asked for their label, since no questions were written, that of the photos.
     """
-    root = Path(components.__file__).parent
-    return digest_json([digest_tree(root, pattern) for pattern in ("*.py", "*.j2")])
+    splits: tuple[Split, ...] = ("search", "certify")
+    asked = [workspace.samples(split) for split in splits]
+    photos = [digest_tree(samples.images, "*.parquet") for samples in asked]
+    return digest_json([*photos, *(digest_file(samples.path) for samples in asked if samples.path.is_file())])
 
 
 def _winner(path: Path, candidate: object, stem: object, *, named: object, target: str = "") -> Winner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.core.decisions import Decision
 from components.core.errors import StateError
@@ -13,12 +13,15 @@ from components.core.stages import StageReport
 from components.core.workloads import StageInput
 from components.core.workspace import Workspace
 from components.models.identity import model_digest
-from components.selection.finalists import num_searched, read_record
 from components.selection.review.marks import read_marks
+from components.selection.search.record import num_searched, read_record
 from components.selection.stage import RESEED, Contest, Judge, Model, decide_pair, decide_release
+from components.workloads.rails.code import release_code
 from components.workloads.rails.looks import open_ledger, read_membership
-from components.workloads.rails.params import Params
-from components.workloads.rails.records import champion_folder, code_digest, evaluation_digest
+from components.workloads.rails.records import champion_folder, evaluation_digest
+
+if TYPE_CHECKING:
+    from components.workloads.rails.params import Params
 
 
 def gate(given: StageInput, *, champion: Path | None, out: Path) -> StageReport:
@@ -35,7 +38,7 @@ def gate(given: StageInput, *, champion: Path | None, out: Path) -> StageReport:
         targets=params.selection.targets,
         record=read_record(workspace.stage("training")),
         num_tried=max(len(models), num_searched(workspace.stage("training"))),
-        **_common(workspace, params),
+        **_common(given),
     )
     ledger = partial(open_ledger, workspace, params)
     return decide_release(contest, params.selection.policy, judge=_judge(given), open_ledger=ledger, out=out)
@@ -45,15 +48,14 @@ def gate_pair(given: StageInput, *, old: Path, new: Path, out: Path) -> Decision
     """Decide whether one model may replace another, as one look that the workspace's ledger charges."""
     workspace, params = given.workspace, given.params
     num_tried = max(1, num_searched(workspace.stage("training")))
-    contest = Contest(
-        champion=_model(old), candidates={"new": _model(new)}, num_tried=num_tried, **_common(workspace, params)
-    )
+    contest = Contest(champion=_model(old), candidates={"new": _model(new)}, num_tried=num_tried, **_common(given))
     ledger = partial(open_ledger, workspace, params)
     return decide_pair(contest, params.selection.policy, judge=_judge(given), open_ledger=ledger, out=out)
 
 
-def _common(workspace: Workspace, params: Params) -> dict[str, Any]:
+def _common(given: StageInput) -> dict[str, Any]:
     """What does not hang on who is held against whom; read once a release."""
+    workspace, params = given.workspace, given.params
     membership = read_membership(workspace)
     anchor = workspace.baseline / "anchor"
     return {
@@ -65,7 +67,8 @@ def _common(workspace: Workspace, params: Params) -> dict[str, Any]:
         "shows": membership.shows,
         "exposed": membership.exposed,
         "certify_share": params.validation.shares.certify,
-        "digests": {"dataset": evaluation_digest(workspace), "code": code_digest()},
+        "show": given.workload.show,
+        "digests": {"dataset": evaluation_digest(workspace), "code": release_code(given.code)},
     }
 
 

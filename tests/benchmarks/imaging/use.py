@@ -81,6 +81,7 @@ def _trained(trial: Trial, name: str) -> Scores:
         synthetic=trial.synthetic,
         classes=classes,
         champion=None,
+        code="benchmark",
         cache=FOLDER / "pixels",
         scratch=FOLDER / "scratch" / name,
     )

@@ -135,5 +135,5 @@ def test_a_new_index_is_another_release(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_an_application_that_is_nowhere_is_named(tmp_path: Path, application: str) -> None:
     service = Service(application=application, endpoint="", description="", packages=())
-    with pytest.raises(ConfigError, match=r"application|there is no module"):
+    with pytest.raises(ConfigError, match=r"application|nowhere"):
         build_bento(write_model(tmp_path / "m", [1, 2]), service=service, version_info={}, bento_home=tmp_path / "home")

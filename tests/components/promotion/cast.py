@@ -9,16 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.core.champions import Champion, ChampionKey, Pointer
+from components.packaging.projection import BentoTag
 from components.promotion.actors import Actor
 from components.promotion.anchors import Anchored, ExtraAnchor, FileAnchor, Head
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.notices import Notice
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.projections import DeploymentPointer, Pointer
 from components.promotion.promotions import Promotion, promote
 from components.promotion.proposals import Candidate, Proposal, approve, propose
-from components.promotion.rows import Champion, ChampionKey, Digests
+from components.promotion.rows import Digests
 
 EVE = Actor(name="eve", roles=("engineer",))
 RITA = Actor(name="rita", roles=("release manager",))
@@ -105,7 +106,7 @@ class Story:
             return [row.kind for row in ledger.rows()]
 
     def pointer(self) -> Pointer | None:
-        return DeploymentPointer(self.home).read(self.key)
+        return bento_tag(self.home).read(self.key)
 
     def reopen(self, on_step: Callable[[str], None] | None = None) -> Desk:
         """The same desk as another process would open it; all its projections and anchors are files."""
@@ -113,7 +114,7 @@ class Story:
         self.opened.append(journal)
         if on_step is not None:
             journal.on_step = on_step
-        projections = tuple(MirrorFile(self.home, name) for name in ("deployment", "registry", "store"))
+        projections = tuple(MirrorFile(self.home, name) for name in ("bento", "registry", "store"))
         return Desk(journal=journal, projections=projections, extra_anchors=(file_anchor(self.home),), notify=ignore)
 
     def close(self) -> None:
@@ -121,12 +122,22 @@ class Story:
             journal.close()
 
 
-class MirrorFile(DeploymentPointer):
+class MirrorFile(BentoTag):
     """A further projection in a file of its own."""
 
     def __init__(self, home: Path, name: str) -> None:
-        super().__init__(home if name == "deployment" else home / name)
+        super().__init__((home if name == "bento" else home / name) / "bentoml")
         self.name = name
+
+
+def bento_tag(home: Path) -> BentoTag:
+    """The Bento store's pointer, as flows set it up."""
+    return BentoTag(home / "bentoml")
+
+
+def pointer_path(home: Path, key: ChampionKey) -> Path:
+    """Where that pointer lies."""
+    return home / "bentoml" / "champions" / f"{key.file_stem}.json"
 
 
 def file_anchor(home: Path) -> ExtraAnchor:
@@ -149,7 +160,7 @@ def open_story(url: str, home: Path) -> Story:
     notices: list[Notice] = []
     alias = FakeAlias()
     journal = Journal.open(url, home=home)
-    desk = Desk(journal=journal, projections=(DeploymentPointer(home), alias), notify=notices.append)
+    desk = Desk(journal=journal, projections=(bento_tag(home), alias), notify=notices.append)
     return Story(url=url, home=home, desk=desk, alias=alias, notices=notices)
 
 

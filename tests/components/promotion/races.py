@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.core.champions import ChampionKey
 from components.core.errors import ConflictError
 from components.promotion.actors import Actor
 from components.promotion.desk import Desk
 from components.promotion.journal import Journal
 from components.promotion.policy import ApprovalPolicy
-from components.promotion.projections import DeploymentPointer
 from components.promotion.promotions import promote
 from components.promotion.proposals import Candidate, propose
 from components.promotion.reconciliation import reconcile
-from components.promotion.rows import ChampionKey, Digests
-from tests.components.promotion.cast import ignore
+from components.promotion.rows import Digests
+from tests.components.promotion.cast import bento_tag, ignore
 
 ROUND_TIMEOUT_S = 180.0
 KEY = ChampionKey("products", "race")
@@ -73,7 +73,7 @@ def race_first_start(url: str, home: Path, *, num_processes: int) -> list[int]:
 def race_reconciles(url: str, home: Path, *, num_promotions: int) -> tuple[list[int], int]:
     """Promotions one after the other while others reconcile without end.
 
-    Returns the journal rows that a server saw at the deployment pointer, in order, and the champion's row.
+    Returns the journal rows that a server saw at the pointer, in order, and the champion's row.
     """
     context = multiprocessing.get_context("fork")
     stop, seen = context.Event(), context.SimpleQueue()
@@ -81,7 +81,7 @@ def race_reconciles(url: str, home: Path, *, num_promotions: int) -> tuple[list[
     workers.append(context.Process(target=_watch_until, args=(home, stop, seen)))
     for worker in workers:
         worker.start()
-    desk = Desk(journal=Journal.open(url, home=home), projections=(DeploymentPointer(home),), notify=ignore)
+    desk = Desk(journal=Journal.open(url, home=home), projections=(bento_tag(home),), notify=ignore)
     champion = None
     for number in range(num_promotions):
         candidate = _candidate(f"{number:064x}", champion.model if champion else None)
@@ -96,13 +96,13 @@ def race_reconciles(url: str, home: Path, *, num_promotions: int) -> tuple[list[
 
 
 def _reconcile_until(url: str, home: Path, stop: Any) -> None:
-    desk = Desk(journal=Journal.open(url, home=home), projections=(DeploymentPointer(home),), notify=ignore)
+    desk = Desk(journal=Journal.open(url, home=home), projections=(bento_tag(home),), notify=ignore)
     while not stop.is_set():
         reconcile(desk, actor=RACER)
 
 
 def _watch_until(home: Path, stop: Any, seen: Any) -> None:
-    pointer, rows = DeploymentPointer(home), [0]
+    pointer, rows = bento_tag(home), [0]
     while not stop.is_set():
         shown = pointer.read(KEY)
         if shown is not None and shown.sequence != rows[-1]:

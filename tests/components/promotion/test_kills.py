@@ -24,5 +24,5 @@ def test_the_matrix_can_fail(sqlite_story: Story, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tests.components.promotion.kills.reconcile", lambda *_, **__: None)
     promote = next(verb for verb in VERBS if verb.name == "promote")
     problems = kill_once(sqlite_story, promote, "promote: after the commit", catalog="planted")
-    assert any("deployment shows" in problem for problem in problems)
+    assert any("bento shows" in problem for problem in problems)
     assert "the anchor is unsettled" in problems

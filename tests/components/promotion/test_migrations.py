@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from components.core.champions import ChampionKey
 from components.core.errors import IntegrityError, StorageError
 from components.promotion.audit import verify
 from components.promotion.journal import Journal
 from components.promotion.migrations import _STEPS
 from components.promotion.promotions import promote
-from components.promotion.rows import ChampionKey
 from components.promotion.stores import JOURNAL, SCHEMA_VERSION, open_engine
 from tests.components.promotion.cast import Story, open_story, run_child
 from tests.components.promotion.stored import NOW, PUBLIC_KEYS, restore

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.core.champions import Champion, ChampionKey
 from components.core.errors import ConflictError, IntegrityError, RefusedError, StateError
 from components.promotion.audit import history
 from components.promotion.promotions import RollbackRequest, promote, rollback
-from components.promotion.rows import Champion, ChampionKey
 from tests.components.promotion.cast import Story
 
 
@@ -65,7 +65,7 @@ def test_a_projection_that_fails_is_reported_and_the_promotion_stands(story: Sto
     story.alias.error = ConnectionError("registry is down")
     promotion = story.release("a")
     assert [(result.name, result.outcome) for result in promotion.projected] == [
-        ("deployment", "written"),
+        ("bento", "written"),
         ("alias", "failed"),
     ]
     assert "detent reconcile" in promotion.projected[1].message

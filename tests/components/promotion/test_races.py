@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.promotion.audit import verify
 from components.promotion.journal import Journal
-from components.promotion.projections import DeploymentPointer
+from tests.components.promotion.cast import bento_tag
 from tests.components.promotion.races import KEY, race_first_start, race_promotions, race_reconciles
 
 
@@ -30,5 +30,5 @@ def test_eight_first_starts_at_once_all_live(url: str, tmp_path: Path) -> None:
 def test_reconciles_never_put_a_pointer_back(url: str, tmp_path: Path) -> None:
     seen, last = race_reconciles(url, tmp_path / "home", num_promotions=6)
     assert seen == sorted(seen)
-    shown = DeploymentPointer(tmp_path / "home").read(KEY)
+    shown = bento_tag(tmp_path / "home").read(KEY)
     assert shown is not None and shown.sequence == last

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from components.core.champions import Champion, ChampionKey, Pointer
 from components.core.errors import IntegrityError, RefusedError
+from components.packaging.projection import BentoTag
 from components.promotion.anchors import Anchored, Head
-from components.promotion.projections import DeploymentPointer, Pointer, project
+from components.promotion.projections import project
 from components.promotion.promotions import promote
 from components.promotion.reconciliation import Ghost, reconcile
-from components.promotion.rows import Champion, ChampionKey
-from tests.components.promotion.cast import Story, file_anchor
+from tests.components.promotion.cast import Story, file_anchor, pointer_path
 
 KEY = ChampionKey("products", "grocery")
 
@@ -34,7 +35,7 @@ def test_what_agrees_is_left_alone(story: Story) -> None:
 def test_a_lost_damaged_or_moved_pointer_is_repaired(sqlite_story: Story, content: bytes | None) -> None:
     story = sqlite_story
     story.release("a")
-    path = DeploymentPointer(story.home).path(KEY)
+    path = pointer_path(story.home, KEY)
     if content is None:
         path.unlink()
     else:
@@ -58,7 +59,7 @@ def test_an_old_reconcile_asleep_before_its_write_puts_nothing_back(story: Story
     number = story.propose_approved("b", "a").number
     desk, asleep = story.reopen(), threading.Event()
 
-    class Sleepy(DeploymentPointer):
+    class Sleepy(BentoTag):
         """A projection whose reconcile falls asleep between its reading and its writing."""
 
         def read(self, key: ChampionKey) -> Pointer | None:
@@ -69,7 +70,9 @@ def test_an_old_reconcile_asleep_before_its_write_puts_nothing_back(story: Story
             time.sleep(0.3)
             super().write(champion)
 
-    sleeper = threading.Thread(target=project, args=(desk.journal, KEY, [Sleepy(story.home)]), kwargs={"verb": "late"})
+    sleeper = threading.Thread(
+        target=project, args=(desk.journal, KEY, [Sleepy(story.home / "bentoml")]), kwargs={"verb": "late"}
+    )
     sleeper.start()
     asleep.wait(10)
     promote(story.desk, number, actor=story.eve, current=story.digests("b"))

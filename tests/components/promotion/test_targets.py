@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from components.core.champions import ChampionKey, Pointer
 from components.core.errors import ConflictError, StateError
 from components.core.files import read_json
 from components.promotion.audit import history, status, verify
-from components.promotion.projections import DeploymentPointer, Pointer
 from components.promotion.promotions import RollbackRequest, promote, rollback
 from components.promotion.reconciliation import reconcile
-from components.promotion.rows import ChampionKey, seal
-from tests.components.promotion.cast import Story, ignore
+from components.promotion.rows import seal
+from tests.components.promotion.cast import Story, ignore, pointer_path
 
 MAIN, PHONE = ChampionKey("products", "grocery"), ChampionKey("products", "grocery", "phone")
 
@@ -28,12 +28,12 @@ def test_a_target_and_the_main_champion_do_not_touch_one_another(story: Story) -
     shown = {champion.key: (champion.version, champion.generation) for champion in status(story.journal).champions}
     assert shown == {MAIN: ("b", 2), PHONE: ("q", 2)}
     assert story.alias.shown.keys() == {MAIN, PHONE}
-    folder = story.home / "deployments"
+    folder = pointer_path(story.home, MAIN).parent
     assert sorted(path.name for path in folder.iterdir()) == [
         "products--grocery--phone.json",
         "products--grocery.json",
     ]
-    assert read_json(folder / "products--grocery--phone.json")["target"] == "phone"
+    assert read_json(folder / "products--grocery--phone.json")["key"] == list(PHONE)
     assert verify(story.journal).ok
 
 
@@ -90,7 +90,7 @@ def test_reconcile_mends_the_mirrors_of_every_target(story: Story) -> None:
     phone = replace(story, target="phone")
     story.release("a")
     phone.release("p")
-    DeploymentPointer(story.home).path(PHONE).unlink()
+    pointer_path(story.home, PHONE).unlink()
     del story.alias.shown[PHONE]
     found = reconcile(story.desk, actor=story.eve)
     assert {item.key for item in found.projected if item.outcome == "written"} == {PHONE} and found.agrees
@@ -104,7 +104,7 @@ def test_a_name_that_two_keys_would_share_is_reported(story: Story) -> None:
     before = other.pointer()
     made = replace(story, target="phone").release("p")
     (failed,) = [item for item in made.projected if item.outcome == "failed"]
-    assert (failed.name, "rename the target" in failed.message) == ("deployment", True)
+    assert (failed.name, "rename the target" in failed.message) == ("bento", True)
     assert other.pointer() == before
 
 

@@ -109,6 +109,17 @@ def test_lost_shards_are_made_again_and_the_rest_is_kept(catalog, tmp_path):
     assert synthesise(catalog, None, CONFIG, out=out, seed=3).images_per_s == 0.0
 
 
+def test_shards_of_other_code_are_made_again_and_no_drawn_number_depends_on_it(catalog, tmp_path):
+    out = tmp_path / "out"
+    first = synthesise(catalog, None, CONFIG, out=out, seed=3, code="one")
+    images = manifest.read(out)["image"].to_pylist()
+    assert synthesise(catalog, None, CONFIG, out=out, seed=3, code="one").num_shards_made == 0
+    second = synthesise(catalog, None, CONFIG, out=out, seed=3, code="two")
+    assert second.num_shards_made == 3 and second.recipe != first.recipe
+    assert json.loads((out / "recipe.json").read_text())["code"] == "two"
+    assert manifest.read(out)["image"].to_pylist() == images
+
+
 def test_an_empty_catalogue_is_an_error(tmp_path):
     manifest.write_shard(tmp_path / "catalog" / "shard-00000.parquet", [])
     with pytest.raises(DataError, match="has no rows"):

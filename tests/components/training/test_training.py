@@ -4,6 +4,7 @@ nothing of the certify split is read."""
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from components.core.digests import sample_id
 from components.core.errors import ConfigError, DataError
+from components.core.files import read_json
 from components.core.manifest import ManifestWriter
 from components.core.params import parse_section
 from components.datasets.pixels import PixelStore
@@ -52,7 +54,12 @@ def photos(tmp_path: Path) -> Path:
 
 
 def run(
-    photos: Path, recipes: dict[str, Recipe], *, champion: Path | None = None, classes: tuple[str, ...] = CLASSES
+    photos: Path,
+    recipes: dict[str, Recipe],
+    *,
+    champion: Path | None = None,
+    classes: tuple[str, ...] = CLASSES,
+    code: str = "c0de",
 ) -> TrainingSummary:
     torch.set_num_threads(1)
     inputs = TrainingInputs(
@@ -61,6 +68,7 @@ def run(
         synthetic=photos / "synthetic",
         classes=classes,
         champion=champion,
+        code=code,
         cache=photos / "cache",
         scratch=photos / "scratch",
     )
@@ -123,6 +131,47 @@ def test_a_reseed_starts_where_the_champion_started_from_what_that_holds(photos:
         held = take(network.outer.state_dict(), old)
         for name, tensor in old.items():
             torch.testing.assert_close(held[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_what_other_code_made_is_made_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate that is finished, and one that was killed: the epochs of other code are not gone on with."""
+    from components.training import fitting
+
+    def made_from() -> str:
+        return str(read_json(photos / "first" / "plain" / "candidate.json")["made_from"])
+
+    epochs: list[int] = []
+    real = fitting._run_epoch
+
+    def counted(*args: Any, **options: Any) -> Any:
+        epochs.append(options["epoch"])
+        return real(*args, **options)
+
+    monkeypatch.setattr(fitting, "_run_epoch", counted)
+    recipes = {"plain": Recipe(**CHAMPION_NET)}
+    run(photos, recipes, code="one")
+    first = made_from()
+    run(photos, recipes, code="one")
+    assert (epochs, made_from()) == ([0, 1], first)
+    run(photos, recipes, code="two")
+    assert epochs == [0, 1, 0, 1] and made_from() != first
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fitting, "_run_epoch", _stop_at_second(real))
+        run(photos, recipes, code="three")
+    assert len(list((photos / "scratch").glob("*.checkpoint"))) == 1
+    epochs.clear()
+    monkeypatch.setattr(fitting, "_run_epoch", counted)
+    run(photos, recipes, code="four")
+    assert epochs == [0, 1]
+
+
+def _stop_at_second(real: Any) -> Any:
+    def epoch(*args: Any, **options: Any) -> Any:
+        if options["epoch"] == 1:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    return epoch
 
 
 def test_what_cannot_be_counted_is_refused_before_an_epoch(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from components.core.digests import sample_id
-from components.core.manifest import ManifestWriter
-from components.validation.stage import Sources
+from components.core.manifest import ManifestWriter, Source
 
 Row = dict[str, Any]
+Sources = dict[Source, Path]
 
 
 def draw(seed: int, size: tuple[int, int] = (96, 80), kind: str = "PNG", **options: object) -> bytes:
@@ -54,7 +54,7 @@ def write(folder: Path, rows: Mapping[str, list[Row]]) -> Sources:
         with ManifestWriter(folder / source, rows_per_shard=16) as writer:
             for item in items:
                 writer.write({"source": source, **item})
-    return Sources(catalog=folder / "catalog", photos=folder / "photo", backgrounds=folder / "background")
+    return {"catalog": folder / "catalog", "photo": folder / "photo", "background": folder / "background"}
 
 
 @pytest.fixture

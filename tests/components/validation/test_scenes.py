@@ -16,6 +16,7 @@ from PIL import Image
 
 from components.core import manifest
 from components.core.errors import ConfigError
+from components.core.manifest import Source
 from components.core.params import parse_section
 from components.datasets.exif import Taken
 from components.datasets.features import Appearance, comparable
@@ -23,7 +24,10 @@ from components.validation.config import ScenesConfig, ValidationConfig
 from components.validation.description import choose_features
 from components.validation.facts import Facts
 from components.validation.scenes import camera_links, find_scenes, joinable
-from components.validation.stage import Sources, ValidationSummary, validate
+from components.validation.stage import ValidationSummary, validate
+from components.workloads.classification.checks import rules
+
+Sources = dict[Source, Path]
 
 NUM_CLASSES, NUM_SCENES, NUM_SHOTS = 3, 8, 4
 Pictures = npt.NDArray[np.uint8]
@@ -147,7 +151,7 @@ def run(tmp_path: Path, write_shop: Callable[..., Sources], make_row: Callable[.
 
     def _run(**scenes: Any) -> ValidationSummary:
         config = parse_section(ValidationConfig, {"scenes": scenes, "share_tolerance": 0.3}, where="test")
-        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "page.html")
+        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "page.html", rules=rules())
 
     return _run
 
@@ -196,6 +200,7 @@ def test_a_class_of_one_scene_is_named(
         ValidationConfig(share_tolerance=1),
         out=tmp_path / "out",
         report=tmp_path / "p",
+        rules=rules(),
     )
     result = next(result for result in summary.results if result.check.code == "V022")
     assert result.status == "failed" and result.examples == ["class-2 (4 photos)"]

@@ -1,11 +1,10 @@
-"""A drawn data set with one fault of each kind: each is named, and what must block does."""
+"""A drawn data set with one fault of each kind, by the rules of products: each is named, and what must block does."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,15 @@ from PIL import Image
 from components.core import manifest
 from components.core.digests import digest_tree, sample_id
 from components.core.errors import DataError, LeakError
+from components.core.manifest import Source
+from components.core.samples import SampleSet
 from components.validation.config import SplitShares, ValidationConfig
 from components.validation.placement import MEMBERS, merge, read_members, read_placement, write_placement
 from components.validation.retirement import set_aside
-from components.validation.stage import Sources, ValidationSummary, validate
+from components.validation.stage import ValidationSummary, validate
+from components.workloads.classification.checks import rules
 
+Sources = dict[Source, Path]
 Rows = dict[str, list[dict[str, Any]]]
 Draw = Callable[..., bytes]
 MakeRow = Callable[..., dict[str, Any]]
@@ -31,7 +34,7 @@ CONFIG = ValidationConfig(max_quarantined_share=0.25, split_seed=1)
 def run(tmp_path: Path, write_shop: WriteShop) -> Callable[..., ValidationSummary]:
     def _run(rows: Rows, config: ValidationConfig = CONFIG) -> ValidationSummary:
         sources = write_shop(rows)
-        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html")
+        return validate(sources, config, out=tmp_path / "out", report=tmp_path / "report.html", rules=rules())
 
     return _run
 
@@ -58,6 +61,11 @@ def test_a_sound_data_set_passes_every_check(run: Callable[..., Any], drawn_shop
     assert sum(len(rows) for rows in dealt.values()) == 60
     assert all(row["split"] == name and row["group"] for name, rows in dealt.items() for row in rows)
     assert {(row["width_px"], row["height_px"]) for rows in dealt.values() for row in rows} == {(96, 80)}
+    for name, rows in dealt.items():
+        asked = SampleSet(images=out / "photos" / name, path=out / "samples" / f"{name}.parquet").table().to_pylist()
+        assert {(q["sample_id"], *q["images"], q["truth"], q["group"], q["split"], q["s_class"]) for q in asked} == {
+            (row["sample_id"], row["sample_id"], row["label"], row["group"], name, row["label"]) for row in rows
+        }
     assert manifest.count(out / "catalog") == 3 and manifest.count(out / "backgrounds") == 6
     assert summary.metrics["num_train"] == len(dealt["train"])
 
@@ -296,8 +304,7 @@ def test_without_photos_the_checks_on_them_do_not_apply(
 
 def remembering(sources: Sources, out: Path, memory: Path, config: ValidationConfig = CONFIG) -> ValidationSummary:
     write_placement(memory, merge(read_placement(memory), read_members(out / MEMBERS)))
-    sources = replace(sources, placement=memory)
-    return validate(sources, config, out=out, report=out.with_name("report.html"))
+    return validate(sources, config, out=out, report=out.with_name("report.html"), rules=rules(), placement=memory)
 
 
 def test_with_its_own_members_in_memory_it_makes_the_same_again(

@@ -15,7 +15,7 @@ from components.core.settings import Settings
 from components.core.workspace import Workspace
 from components.workloads.registry import load_params
 from flows.commands.aim import aim_synthesis
-from flows.office import workspace_lock
+from flows.office import Office
 from tests.flows.drawn import write_params
 
 N = 800
@@ -76,7 +76,7 @@ def test_with_few_samples_it_says_so(workspace: Workspace, tmp_path: Path) -> No
 
 def test_a_release_at_work_keeps_its_params(workspace: Workspace) -> None:
     lay_down(workspace, 0.6)
-    with workspace_lock(workspace), pytest.raises(StateError, match="another release"):
+    with Office.open().lock(), pytest.raises(StateError, match="another release"):
         aim_synthesis(write=True)
 
 

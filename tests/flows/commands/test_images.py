@@ -15,6 +15,7 @@ from components.core.workspace import Workspace
 from components.tracking.registry import DIGEST, register_model
 from components.tracking.runs import Tracker
 from flows.commands.images import revoke_asset
+from tests.flows.drawn import write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 PEAR, PLUM, WALL, PHOTO = "aaaa0001" * 4, "aaaa0002" * 4, "bbbb0001" * 4, "cccc0001" * 4
@@ -50,7 +51,8 @@ class History:
             with self.tracker.run(name, parent=parent, tags={"detent.stage": "training"}) as run_id:
                 self.tracker.log(run_id, params=params)
                 (self.folder / name).mkdir()
-                write_json(self.folder / name / "card.json", {"name": name})
+                write_json(self.folder / name / "model.json", {"files": ["name.json"]})
+                write_json(self.folder / name / "name.json", name)
                 tags = {DIGEST: digest, "detent.candidate": name}
                 register_model(self.tracker, "products-main", self.folder / name, run_id=run_id, tags=tags)
         return digest
@@ -67,6 +69,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
         patch.setenv("DETENT_HOME", str(folder / "home"))
         patch.setenv("DETENT_WORKSPACE", str(folder / "workspace"))
         told = History(Workspace.from_settings(Settings()), folder)
+        told.workspace.root.mkdir()
+        write_params(told.workspace)
         first = told.synthesise(recipe(PEAR, WALL, unused=(PLUM,)))
         second = told.synthesise(recipe(PLUM, WALL))
         early: dict[str, Any] = {"synthesis_recipe": first, "champion": None, "photos": [PHOTO]}

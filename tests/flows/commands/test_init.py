@@ -102,17 +102,7 @@ def test_the_repositorys_own_files_are_what_init_writes_for_products(tmp_path: P
     ignored = (tmp_path / "shop" / "data" / ".gitignore").read_text(encoding="utf-8")
     assert ignored == (ROOT / "data" / ".gitignore").read_text(encoding="utf-8")
     assert starting_params(WORKLOAD) == (ROOT / "params.yaml").read_text(encoding="utf-8")
-    made = yaml.safe_load(pipeline(WORKLOAD))["stages"]
-    own = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert list(own) == list(made)
-    for name, stage in made.items():
-        data = [path for path in own[name]["deps"] if path.startswith("data/")]
-        assert (own[name]["cmd"], own[name]["params"], data, own[name]["outs"]) == (
-            stage["cmd"],
-            stage["params"],
-            stage["deps"],
-            stage["outs"],
-        )
+    assert pipeline(WORKLOAD) == (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 
 
 def test_a_workload_without_synthesis_and_words_of_its_own_gets_every_default(shop: Path) -> None:
@@ -123,7 +113,7 @@ def test_a_workload_without_synthesis_and_words_of_its_own_gets_every_default(sh
     params = yaml.safe_load((shop / "params.yaml").read_text())
     assert (params["workload"], params["catalog"]) == ("pairs", "staff")
     assert params.keys() == pairs.params.model_fields.keys()
-    assert list(yaml.safe_load((shop / "dvc.yaml").read_text())["stages"]) == list(stages)
+    assert list(yaml.safe_load((shop / "dvc.yaml").read_text())["stages"]) == ["code", *stages]
     assert "`faces/`: photos, a sub-folder a person" in (shop / "data" / "README.md").read_text()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.stages import StageReport, write_report
 from components.core.workloads import StageInput
-from components.workloads.classification.params import ClassificationParams
+
+if TYPE_CHECKING:
+    from components.synthesis.config import SynthesisConfig
 
 
 def synthesis(given: StageInput) -> StageReport:
@@ -14,15 +17,17 @@ def synthesis(given: StageInput) -> StageReport:
     from components.synthesis.generation import synthesise
     from components.synthesis.picture.contact_sheet import draw_contact_sheet
 
-    workspace, params = given.workspace, _params(given)
+    workspace = given.workspace
+    config: SynthesisConfig = given.params.synthesis
     validated = workspace.stage("validation")
     out = workspace.stage("synthesis")
     summary = synthesise(
         validated / "catalog",
         validated / "backgrounds",
-        params.synthesis,
+        config,
         out=out,
-        seed=params.seed,
+        seed=given.params.seed,
+        code=given.code["synthesis"],
         cache=workspace.cache,
     )
     draw_contact_sheet(out, out / "contact_sheet.png")
@@ -47,8 +52,3 @@ def synthesis(given: StageInput) -> StageReport:
 def _told(out: Path, report: StageReport) -> StageReport:
     write_report(out, report)
     return report
-
-
-def _params(given: StageInput) -> ClassificationParams:
-    assert isinstance(given.params, ClassificationParams)
-    return given.params

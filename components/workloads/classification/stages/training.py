@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core import manifest
 from components.core.digests import digest_json
@@ -12,8 +13,10 @@ from components.core.files import read_json, write_json
 from components.core.stages import StageReport, write_report
 from components.core.workloads import StageInput
 from components.core.workspace import Workspace
-from components.workloads.classification.params import ClassificationParams
 from components.workloads.rails.records import champion_folder
+
+if TYPE_CHECKING:  # what it reads of params.yaml is told by the stage's sections
+    from components.workloads.classification.params import ClassificationParams
 
 
 def training(given: StageInput) -> StageReport:
@@ -21,7 +24,8 @@ def training(given: StageInput) -> StageReport:
     from components.training.training import TrainingInputs, train
     from components.workloads.classification.family_search import FamilySummary, search_family
 
-    workspace, params = given.workspace, _params(given)
+    workspace = given.workspace
+    params: ClassificationParams = given.params
     validated = workspace.stage("validation")
     out = workspace.stage("training")
     inputs = TrainingInputs(
@@ -30,6 +34,7 @@ def training(given: StageInput) -> StageReport:
         synthetic=workspace.stage("synthesis"),
         classes=tuple(json.loads((validated / "classes.json").read_text(encoding="utf-8"))),
         champion=champion_folder(workspace),
+        code=given.code["training"],
         cache=workspace.cache,
         scratch=workspace.scratch,
     )
@@ -84,8 +89,3 @@ def _record_inputs(workspace: Workspace) -> dict[str, str]:
 def _told(out: Path, report: StageReport) -> StageReport:
     write_report(out, report)
     return report
-
-
-def _params(given: StageInput) -> ClassificationParams:
-    assert isinstance(given.params, ClassificationParams)
-    return given.params

@@ -15,4 +15,8 @@ def packaging(given: StageInput) -> StageReport:
     return report
 
 
-PACKAGING = Step(run=packaging, sections=("packaging",), reads=("selection", "training", "validation/photos/search"))
+PACKAGING = Step(
+    run=packaging,
+    sections=("packaging",),
+    reads=("selection", "training", "validation/photos/search", "validation/samples/search.parquet"),
+)

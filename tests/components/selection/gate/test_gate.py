@@ -13,7 +13,7 @@ from components.core import verdicts
 from components.core.decisions import Decision
 from components.core.errors import DataError, IntegrityError, LeakError, StateError
 from components.selection.gate.evidence import Evidence, Pair
-from components.selection.gate.gate import assembly, decide, decide_all
+from components.selection.gate.gate import assembly, bring, decide, decide_all
 from components.selection.gate.policy import Policy
 from components.selection.report import report
 
@@ -44,9 +44,10 @@ def test_too_little_evidence_holds_and_says_how_much_more(make_evidence, make_pa
 
 def sealed_bytes(make_evidence, certify: Pair, search: Pair, ledger) -> tuple[str, str]:
     evidence = make_evidence(certify, search, digests={"dataset": "d" * 64})
-    decision = decide(evidence, POLICY, ledger=ledger)
-    rows = assembly.rows_for(decision, evidence, POLICY)
-    return decision.to_json(), report.render(decision, rows=rows, images=lambda name: None)
+    case = bring(evidence, POLICY, ledger=ledger)
+    decision = decide(case, POLICY, ledger=ledger)
+    rows = assembly.rows_for(decision, case)
+    return decision.to_json(), report.render(decision, rows=rows, show=lambda name: None)
 
 
 @pytest.mark.parametrize(("first", "second"), [((2, 5), (9, 80)), ((70, 0), (1500, 3))])

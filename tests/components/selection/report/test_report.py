@@ -13,17 +13,18 @@ import pytest
 from PIL import Image
 
 from components.core.decisions import Decision
-from components.selection.gate.gate import assembly, decide
+from components.core.workloads import Shown
+from components.selection.gate.gate import assembly, bring, decide
 from components.selection.gate.policy import Policy
 from components.selection.report import gallery, report
 
 HOSTILE = "<script>alert('x')</script>\"'&"
 
 
-def picture(_: str) -> bytes:
+def shown(_: str) -> Shown:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 40, 40)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return Shown(pictures=(buffer.getvalue(),), title="x")
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def html(make_evidence, make_pair, ledger) -> str:
     slices = {"s_light": ["sun", HOSTILE] * 500, "s_class": ["x", "y", "x", "y"] * 250}
     evidence = make_evidence(make_pair(2000, 100), make_pair(1000, 40, 20, prefix="t", slices=slices))
     policy = Policy(slices={"min_n": 50}, noise_floor=0.01)
-    decision = decide(evidence, policy, ledger=ledger)
-    return report.render(decision, rows=assembly.rows_for(decision, evidence, policy), images=picture)
+    case = bring(evidence, policy, ledger=ledger)
+    decision = decide(case, policy, ledger=ledger)
+    return report.render(decision, rows=assembly.rows_for(decision, case), show=shown)
 
 
 class Page(HTMLParser):
@@ -93,18 +95,45 @@ def test_equal_input_gives_equal_text_and_no_rows_give_a_page(html: str, make_ev
 
 def test_the_gallery_is_capped_and_says_so(make_evidence, make_pair) -> None:
     evidence, policy = make_evidence(make_pair(3000, 400, 150)), Policy(mode="open")
-    decision = decide(evidence, policy, ledger=None)
-    rows = assembly.rows_for(decision, evidence, policy)
-    made = gallery.build(decision, rows, lambda name: b"no picture at all")
+    case = bring(evidence, policy, ledger=None)
+    decision = decide(case, policy, ledger=None)
+    rows = assembly.rows_for(decision, case)
+    made = gallery.build(decision, rows, lambda name: Shown(pictures=(b"no picture at all",), title=""))
     kinds = [card.kind for card in made.cards]
     assert (kinds.count("broken"), kinds.count("repaired"), made.num_broken) == (
         gallery.MAX_CARDS,
         gallery.MAX_CARDS,
         400,
     )
-    assert {card.picture for card in made.cards} == {None}
+    assert {card.pictures for card in made.cards} == {()}
     html = report.render(decision, rows=rows)
     assert f"at most {gallery.MAX_CARDS} of each are shown" in html
+
+
+def test_a_question_about_two_pictures_shows_both_with_its_words_and_truth(make_evidence, make_pair) -> None:
+    case = bring(make_evidence(make_pair(400, 8, 4)), Policy(mode="open"), ledger=None)
+    decision = decide(case, Policy(mode="open"), ledger=None)
+    rows = assembly.rows_for(decision, case)
+
+    def show(sample_id: str) -> Shown:
+        return Shown(pictures=shown(sample_id).pictures * 2, title="same", words={"asked": HOSTILE})
+
+    html = report.render(decision, rows=rows, show=show)
+    assert sum(tag == "img" for tag, _ in parsed(html).tags) == 24
+    assert html.count("</b> same") == 12 and html.count("asked: ") == 12 and "<script>alert" not in html
+    assert "<option>same</option>" in html
+
+
+def test_free_texts_are_no_list_to_choose_from(make_evidence, make_pair, monkeypatch) -> None:
+    case = bring(make_evidence(make_pair(400, 8, 4)), Policy(mode="open"), ledger=None)
+    decision, titles = decide(case, Policy(mode="open"), ledger=None), iter(range(99))
+    monkeypatch.setattr(report, "MAX_TRUTHS", 11)
+
+    def show(_: str) -> Shown:
+        return Shown(pictures=(), title=f"text {next(titles)}")
+
+    html = report.render(decision, rows=assembly.rows_for(decision, case), show=show)
+    assert 'id="by-truth"' not in html and "text 7" in html and 'id="by-slice"' in html
 
 
 def test_the_frontier_shows_all_candidates(make_evidence, make_pair) -> None:
@@ -150,7 +179,7 @@ window.addEventListener("load", () => {
   const told = [visible()];
   pick.value = "s_light = sun"; pick.dispatchEvent(new Event("change")); told.push(visible());
   kind.value = "repaired"; kind.dispatchEvent(new Event("change")); told.push(visible());
-  const label = document.getElementById("by-class");
+  const label = document.getElementById("by-truth");
   pick.value = ""; kind.value = ""; label.value = "x"; label.dispatchEvent(new Event("change")); told.push(visible());
   told.push(images.filter(image => image.naturalWidth > 0).length);
   told.push(document.documentElement.scrollWidth <= window.innerWidth);

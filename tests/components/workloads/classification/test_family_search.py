@@ -33,7 +33,7 @@ from components.models.networks.growth import Grown
 from components.models.networks.registry import build_network
 from components.models.networks.slicing import check_contained
 from components.models.prediction import predict_logits
-from components.selection.finalists import read_record
+from components.selection.search.record import read_record
 from components.training import fitting
 from components.training.answers import right_answers
 from components.training.batches import LabelledPixels
@@ -58,6 +58,7 @@ FAMILY: dict[str, Any] = {
     "evaluations": 12,
 }
 STRANGE = ("family-1", "reseed", "family", "../evil", "a/b", "", ".", "a\n", "n" * 65)
+CODE: dict[Stage, str] = {"training": "c0de", "selection": "c0de"}
 SEALED = b"whoever reads this breaks the seal"
 ROOT = Path(__file__).resolve().parents[4]
 KILLED_TRAINING = """
@@ -91,14 +92,15 @@ fitting._run_epoch = dying(fitting._run_epoch, lambda _, options: f"epoch {optio
 family_search._outcome = dying(family_search._outcome, lambda args, _: f"member {sorted(args[1].items())}", int(row))
 workspace = Workspace(root=Path(root), home=Path(home))
 params = parse_section(WORKLOAD.params, json.loads(raw), where="params.yaml")
-WORKLOAD.stages["training"].run(StageInput(workspace=workspace, params=params, workload=WORKLOAD))
+given = StageInput(workspace=workspace, params=params, workload=WORKLOAD, code={"training": "c0de"})
+WORKLOAD.stages["training"].run(given)
 """
 
 
 def perform(stage: Stage, workspace: Workspace, raw: dict[str, Any]) -> StageReport:
     """Run a stage as the shipped workload does."""
     given = parse_section(WORKLOAD.params, raw, where="params.yaml")
-    return WORKLOAD.stages[stage].run(StageInput(workspace=workspace, params=given, workload=WORKLOAD))
+    return WORKLOAD.stages[stage].run(StageInput(workspace=workspace, params=given, workload=WORKLOAD, code=CODE))
 
 
 def training(workspace: Workspace, raw: dict[str, Any]) -> StageReport:

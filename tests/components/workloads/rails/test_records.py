@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import components
 from components.core.decisions import WINNER, Decision
 from components.core.errors import IntegrityError
 from components.core.files import write_json, write_text
@@ -21,7 +18,6 @@ from components.selection.stage import winner_json
 from components.workloads.rails.records import (
     champion_folder,
     check_winner,
-    code_digest,
     evaluation_digest,
     read_target_winners,
     read_winner,
@@ -191,21 +187,3 @@ def test_before_the_first_release_an_incumbent_is_what_decisions_are_about(works
     assert champion_folder(workspace) is None
     with pytest.raises(IntegrityError, match=r"about champion .*, and here is none"):
         check_winner(winner, workspace, policy=POLICY)
-
-
-def test_the_code_is_that_which_runs_wherever_it_is_installed(tmp_path: Path) -> None:
-    """A copy of the package answers alike from any folder; a changed line or template changes the answer."""
-    root = Path(components.__file__).parent
-    shutil.copytree(root, tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__"))
-
-    def ask() -> str:
-        asked = "from components.workloads.rails.records import code_digest; print(code_digest())"
-        command = [sys.executable, "-c", asked]
-        return subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout.strip()
-
-    assert ask() == code_digest()
-    for name in ("selection/bounds.py", "selection/report.html.j2"):
-        before = ask()
-        path = tmp_path / "components" / name
-        path.write_text(path.read_text() + "\n")
-        assert ask() != before
