@@ -69,7 +69,14 @@ ACTORS = {
         draw=draw_people,
         settings={
             "validation": {"shares": {"train": 0.4, "search": 0.25, "certify": 0.35}, "small_side_px": 16},
-            "selection": {"policy": {"limit": 0.3, "bootstrap_accuracy": 0.3, "improvement": {"margin": 0.2}}},
+            "selection": {
+                "policy": {
+                    "limit": 0.3,
+                    "slices": {"limit": 0.4},
+                    "improvement": {"margin": 0.2},
+                    "bootstrap_accuracy": 0.3,
+                }
+            },
         },
         train=dict,
         recipes=({"width": 16, "steps": 60}, {"width": 16, "steps": 80}),

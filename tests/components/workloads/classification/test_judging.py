@@ -1,4 +1,4 @@
-"""Predictions become verdicts on the questions that samples ask."""
+"""Predictions become verdicts on the questions that samples ask; the reference is what the evaluation answers."""
 
 from pathlib import Path
 

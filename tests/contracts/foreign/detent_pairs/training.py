@@ -1,14 +1,21 @@
 """Fits each candidate: a matrix that draws the photos of one person together, and a threshold chosen on search."""
 
-from typing import Any
-
 import numpy as np
+from pydantic import Field
 
 from components.core import manifest
+from components.core.params import Section
 from components.core.stages import StageReport
 from components.core.workloads import StageInput
 from components.workloads.rails.candidates import Candidate, keep_candidates
 from detent_pairs.verifier import score, see
+
+
+class Recipe(Section):
+    """How a candidate is trained: the numbers that embed a photo, and the descent."""
+
+    width: int = Field(16, ge=1)
+    steps: int = Field(60, ge=0)
 
 
 def training(given: StageInput) -> StageReport:
@@ -16,7 +23,7 @@ def training(given: StageInput) -> StageReport:
     return keep_candidates(given, {name: fit(given, recipe) for name, recipe in given.params.training.items()})
 
 
-def fit(given: StageInput, recipe: Any) -> Candidate:
+def fit(given: StageInput, recipe: Recipe) -> Candidate:
     """Logistic regression on the cosines of all pairs of photos; then the threshold that is right most often."""
     import torch
     from safetensors.torch import save
@@ -31,7 +38,7 @@ def fit(given: StageInput, recipe: Any) -> Candidate:
         points = torch.nn.functional.normalize(photos @ matrix)
         wrong = torch.nn.functional.softplus((4 - 8 * points @ points.T) * (2 * same - 1))
         (slope,) = torch.autograd.grad((wrong * (1 + same * len(same) / 8)).mean(), matrix)
-        matrix.data -= recipe.step * slope
+        matrix.data -= 100 * slope
     learned, search = matrix.detach(), given.workspace.samples("search")
     scores = score(learned.numpy(), search.encoded())
     right = (scores >= scores[:, None]) == (search.table(["truth"])["truth"].to_numpy() == "same")

@@ -2,22 +2,14 @@
 
 from pydantic import Field
 
-from components.core.params import Section
 from components.core.workloads import Service, Source, Step, Workload
 from components.workloads.rails.params import Params
 from components.workloads.rails.stages.packaging import PACKAGING
 from components.workloads.rails.stages.selection import SELECTION
+from components.workloads.rails.stages.validation import validation_step
 from detent_pairs.answers import compare, judge, record
-from detent_pairs.questions import validation
-from detent_pairs.training import training
-
-
-class Recipe(Section):
-    """How a candidate is trained: the numbers that embed a photo, and the descent."""
-
-    width: int = Field(16, ge=1)
-    steps: int = Field(60, ge=0)
-    step: float = Field(100.0, gt=0)
+from detent_pairs.questions import rules
+from detent_pairs.training import Recipe, training
 
 
 class PairsParams(Params):
@@ -33,7 +25,7 @@ WORKLOAD = Workload(
     params=PairsParams,
     sources=(Source(name="photos", summary="photos of people, a sub-folder a person", rows="photo", required=True),),
     stages={
-        "validation": Step(run=validation, sections=("validation",), reads=("photos", "placement")),
+        "validation": validation_step("photos"),
         "training": Step(run=training, sections=("seed", "training"), reads=SEARCHED),
         "selection": SELECTION,
         "packaging": PACKAGING,
@@ -47,4 +39,5 @@ WORKLOAD = Workload(
     ),
     record=record,
     compare=compare,
+    rules=rules,
 )
