@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import Any
 
 from components.core.errors import ConfigError
 from components.core.params import Section, parse_section, read_params
@@ -19,7 +19,6 @@ from components.workloads.rails.params import Params
 
 GROUP = "detent.workloads"
 BUILT_IN = {"products": "components.workloads.products.workload:WORKLOAD"}
-P = TypeVar("P", bound=Params)
 
 
 def workload_names() -> list[str]:
@@ -65,16 +64,6 @@ def load_params(workspace: Workspace) -> Params:
 def missing_sections(model: type[Section], raw: Mapping[str, Any]) -> list[str]:
     """The sections that a params.yaml must have, if only to say that their defaults are meant, and has not."""
     return sorted(model.model_fields.keys() - raw.keys() - {"people"})
-
-
-def load_params_as(kind: type[P], workspace: Workspace) -> P:
-    """The same for a command that needs one kind of workload; ConfigError when params.yaml is of another."""
-    params = load_params(workspace)
-    if not isinstance(params, kind):
-        raise ConfigError(
-            f"{workspace.params.name} is of workload {params.workload}, for which this command does nothing"
-        )
-    return params
 
 
 def check_workload(params: Params, name: str | None) -> None:
