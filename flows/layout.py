@@ -22,7 +22,6 @@ from components.core.workspace import STAGES, Stage
 from components.workloads.rails.code import CODE
 
 PIPELINE = "dvc.yaml"
-_WIDTH = 120
 _HEAD = """\
 # The one graph of stages. `detent run release` runs the changed ones and records them in dvc.lock;
 # `dvc repro` by hand does the same work with the same commands.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from components.core.errors import IntegrityError, RefusedError, StateError
 from components.core.workspace import Workspace
 from components.packaging.projection import BentoTag
 from components.promotion.policy import ApprovalPolicy
+from components.promotion.rows import Digests
 from components.workloads.rails.code import release_code
-from components.workloads.rails.records import read_decisions
+from components.workloads.rails.records import Winner, read_decisions
 from flows.commands.decide import approve_proposal, reconcile_stores, roll_back, show_history, verify_journal
 from flows.commands.run import run_release
 from flows.commands.status import read_status
+from flows.mirrors import digests_of
 from flows.office import Office
 from flows.promotion import propose_winners
 from tests.flows.drawn import PARAMS, write_params
@@ -127,7 +130,15 @@ def test_the_proposal_is_bound_to_the_decision_and_the_code(release: Release) ->
 def test_an_approval_starts_the_promotion(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, _ = release
     monkeypatch.setenv("DETENT_ACTOR", "rita")
+    digested: list[str] = []
+
+    def counted(winner: Winner, *arguments: Any, **named: Any) -> Digests:
+        digested.append(winner.candidate)
+        return digests_of(winner, *arguments, **named)
+
+    monkeypatch.setattr("flows.winners.digests_of", counted)
     answer = approve_proposal(1, reason="looks right")
+    assert digested == ["plain"], "what is approved and what is promoted is digested once"
     assert (answer.exit_code, {item["outcome"] for item in answer.value["projected"]}) == (0, {"written"})
     assert shown_version(workspace) == "1"
     assert verify_journal().value["ok"]
