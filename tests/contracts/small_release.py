@@ -242,8 +242,9 @@ def digests(workspace: Workspace) -> dict[str, str]:
     found["validation/classes"] = digest(json.loads((data / "validation" / "classes.json").read_text()))
     found |= of_rows("validation/placement", data / "placement")
     found |= of_rows("synthesis/images", data / "synthesis")
+    found.pop("synthesis/images/recipe", None)  # names the digest of recipe.json, which may come to hold more
     recipe = json.loads((data / "synthesis" / "recipe.json").read_text())
-    found |= {f"synthesis/recipe/{name}": digest(recipe[name]) for name in ("seed", "assets")}
+    found |= {f"synthesis/recipe/{name}": digest(recipe[name]) for name in ("seed",)}
     for folder in sorted((data / "training").glob("*/model")):
         found |= of_model(f"training/{folder.parent.name}", folder)
     for table in sorted((data / "training").glob("family/*.parquet")):

@@ -69,6 +69,7 @@ def test_a_model_is_known_with_what_it_came_from(
     name, digest = f"shop-{'-'.join(changes) or 'plain'}", ("-".join(changes) or "plain").ljust(64, "0")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
     with tracker.run("training") as parent, tracker.run("candidate", parent=parent) as run:
         keep(tracker, parent, tmp_path, INPUTS, {"champion": "c" * 64})
         tracker.log(run, params={**PLAIN, "use": "photos", **changes})

@@ -28,6 +28,7 @@ def inputs(tmp_path: Path) -> TrainingInputs:
         champion=None,
         cache=tmp_path / "cache",
         scratch=tmp_path / "scratch",
+        code="c0de",
     )
 
 

@@ -19,7 +19,7 @@ from components.core.manifest import Split
 from components.core.params import parse_section
 from components.core.samples import SampleSet
 from components.core.workloads import StageInput
-from components.core.workspace import Workspace
+from components.core.workspace import STAGES, Workspace
 from components.models.identity import CARD, WEIGHTS, model_digest
 from components.workloads.products.workload import WORKLOAD
 from components.workloads.rails import records, selection
@@ -28,6 +28,8 @@ from tests.flows.drawn import lay_out_splits, pin_champion
 
 SPLITS: tuple[Split, ...] = ("train", "search", "certify")
 POLICY = {"limit": 0.2, "slices": {"columns": []}, "improvement": {"rule": "none"}}
+
+CODE = dict.fromkeys(STAGES, "c0de")
 
 
 def lay_model(folder: Path) -> Path:
@@ -64,7 +66,7 @@ def given(workspace: Workspace, asked: Counter[str]) -> StageInput:
         return pa.table({"sample_id": table["sample_id"], **columns})
 
     params = parse_section(WORKLOAD.params, {"selection": {"policy": POLICY}}, where="params.yaml")
-    return StageInput(workspace=workspace, params=params, workload=replace(WORKLOAD, judge=judge))
+    return StageInput(workspace=workspace, params=params, workload=replace(WORKLOAD, judge=judge), code=CODE)
 
 
 def test_the_workload_judges_each_model_once_a_split(
