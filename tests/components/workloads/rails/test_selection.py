@@ -83,7 +83,7 @@ def test_the_workload_judges_each_model_once_a_split(
 
         return count
 
-    names = ("evaluation_digest", "code_digest", "read_membership", "read_marks")
+    names = ("evaluation_digest", "release_code", "read_membership", "read_marks")
     for name in names:
         monkeypatch.setattr(selection, name, counting(name))
     report = gate(given, champion=given.workspace.baseline / "model", out=tmp_path / "out")
