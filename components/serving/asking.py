@@ -8,9 +8,11 @@ from typing import Any
 
 from components.core.errors import IntegrityError
 from components.core.progress import track
+from components.core.workloads import Parity
 
 NUM_CLIENTS = 8
 _TIMEOUT_S = 60.0
+_NUM_NAMED = 10
 
 
 def ask_all(port: int, path: str, questions: Sequence[Mapping[str, bytes]]) -> list[dict[str, Any]]:
@@ -40,3 +42,19 @@ def ask_all(port: int, path: str, questions: Sequence[Mapping[str, bytes]]) -> l
     if faults:
         raise IntegrityError(f"{len(faults)} of {len(answers)} questions to POST {path} were not answered; {faults[0]}")
     return [answer for answer in answers if not isinstance(answer, str)]
+
+
+def agree(differences: Mapping[str, float], *, tolerance: float) -> Parity:
+    """A passed comparison of answers that differ by so much from what was recorded, by sample id.
+
+    IntegrityError names the samples whose answers differ by more than `tolerance`, or by NaN.
+    """
+    faults = [f"{name} (by {value:.2g})" for name, value in differences.items() if not value <= tolerance]
+    if faults:
+        raise IntegrityError(
+            f"the Bento answers {len(faults)} of {len(differences)} samples otherwise than recorded, allowed is "
+            f"{tolerance:g}: {'; '.join(faults[:_NUM_NAMED])}; package the model that was evaluated"
+        )
+    return Parity(
+        num_samples=len(differences), max_difference=max(differences.values(), default=0.0), tolerance=tolerance
+    )

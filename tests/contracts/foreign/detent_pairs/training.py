@@ -1,8 +1,5 @@
 """Fits each candidate: a matrix that draws the photos of one person together, and a threshold chosen on search."""
 
-import numpy as np
-from pydantic import Field
-
 from components.core import manifest
 from components.core.params import Section
 from components.core.stages import StageReport
@@ -14,8 +11,8 @@ from detent_pairs.verifier import score, see
 class Recipe(Section):
     """How a candidate is trained: the numbers that embed a photo, and the descent."""
 
-    width: int = Field(16, ge=1)
-    steps: int = Field(60, ge=0)
+    width: int = 16
+    steps: int = 60
 
 
 def training(given: StageInput) -> StageReport:
@@ -28,17 +25,15 @@ def fit(given: StageInput, recipe: Recipe) -> Candidate:
     import torch
     from safetensors.torch import save
 
-    train = manifest.read(given.workspace.samples("train").images, ["image", "label"])
-    photos = torch.from_numpy(see([image["bytes"] for image in train["image"].to_pylist()]))
-    people = np.unique(train["label"].to_numpy(), return_inverse=True)[1]
-    same = torch.from_numpy((people[:, None] == people).astype(np.float32))
+    train = manifest.read(given.workspace.samples("train").images, ["image", "label"]).to_pylist()
+    photos = torch.from_numpy(see([row["image"]["bytes"] for row in train]))
+    same = torch.tensor([[float(a["label"] == b["label"]) for b in train] for a in train])
     torch.manual_seed(given.params.seed)
     matrix = torch.randn(photos.shape[1], recipe.width, requires_grad=True)
     for _ in range(recipe.steps):
         points = torch.nn.functional.normalize(photos @ matrix)
         wrong = torch.nn.functional.softplus((4 - 8 * points @ points.T) * (2 * same - 1))
-        (slope,) = torch.autograd.grad((wrong * (1 + same * len(same) / 8)).mean(), matrix)
-        matrix.data -= 100 * slope
+        matrix.data -= 100 * torch.autograd.grad((wrong * (1 + same * len(same) / 8)).mean(), matrix)[0]
     learned, search = matrix.detach(), given.workspace.samples("search")
     scores = score(learned.numpy(), search.encoded())
     right = (scores >= scores[:, None]) == (search.table(["truth"])["truth"].to_numpy() == "same")
