@@ -55,11 +55,12 @@ def train_products(recipes: Mapping[str, Any]) -> dict[str, Any]:
     return {**PARAMS["training"], "candidates": dict(recipes), "reseed": False}
 
 
+# the story needs a second champion
 LENIENT = {
     "limit": 0.9,
     "improvement": {"rule": "none"},
     "slices": {"columns": []},
-}  # the story needs a second champion
+}
 SMALL = PARAMS["training"]["candidates"]["plain"]
 ACTORS = {
     "products": Actor(
