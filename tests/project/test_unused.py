@@ -14,6 +14,7 @@ ALLOWED = {
     "components.serving.answering:Answer": _FOREIGN,
     "components.serving.answering:answering": _FOREIGN,
     "components.serving.asking:NUM_CLIENTS": _FOREIGN,
+    "components.serving.asking:agree": _FOREIGN,
     "components.serving.asking:ask_all": _FOREIGN,
     "components.workloads.rails.candidates:Candidate": _FOREIGN,
     "components.workloads.rails.candidates:keep_candidates": _FOREIGN,
