@@ -119,9 +119,7 @@ MIRRORS = {
     "flows.commands.status": "tests/flows/test_release.py",
     "flows.layout": "tests/flows/commands/test_init.py",
     "flows.mirrors": "tests/flows/test_targets.py",
-    "flows.office": "tests/flows/test_promotion.py",
     "flows.retraining": "one call of run_release, which tests/flows/test_release.py tells, as a flow",
-    "flows.sources": "tests/flows/test_release.py",
     "flows.stages": "tests/flows/test_bad_assets.py",
     "flows.winners": "tests/flows/test_promotion.py",
 }
