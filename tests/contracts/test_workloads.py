@@ -20,6 +20,7 @@ import yaml
 from PIL import Image
 
 from components.core import verdicts
+from components.core.digests import digest_file
 from components.core.settings import Settings
 from components.core.stages import read_report
 from components.core.workloads import Workload
@@ -208,18 +209,24 @@ def test_what_people_say_of_samples_counts_from_the_next_gate_on(release: Stage)
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_models(release: Stage) -> None:
     """Both recipes once more, against the first champion, with a sample pinned and one marked."""
-    (first, second), before = (row["to_model"] for row in promoted()), read_status().value["champion"]
+    first, before = promoted()[0]["to_model"], read_status().value["champion"]
     release.train(again=0, other=1)
     kill_when(release, "training: ")
     assert read_status().value["champion"] == before == first
     answer = run_release("release")
     assert "training" in answer.value["ran"] and "validation" not in answer.value["ran"]
-    assert release.digests() == {"again": first, "other": second}
-    (decision,) = read_decisions(release.workspace).values()
-    assert decision.candidate == "other", "a model that is champion has nothing to prove"
+    assert contents(release.workspace.stage("training") / "again" / "model") == contents(
+        release.workspace.baseline / "model"
+    )
+    decision = read_decisions(release.workspace)["other"]
     assert {check.split for check in decision.checks} >= {"search", "replay"}
     assert decision.counts is not None
     assert decision.counts.n == len(release.workspace.samples("search")) - 1, "the marked sample counts no more"
+
+
+def contents(artefact: Path) -> dict[str, str]:
+    """The digests of an artefact's files, its card left out, as that may name the candidate."""
+    return {path.name: digest_file(path) for path in sorted(artefact.iterdir()) if path.name != "model.json"}
 
 
 def kill_when(release: Stage, says: str) -> None:
