@@ -23,6 +23,7 @@ from PIL import Image
 from components.core import verdicts
 from components.core.digests import digest_file
 from components.core.settings import Settings
+from components.core.stages import read_report
 from components.core.workloads import Workload
 from components.core.workspace import Workspace
 from components.serving.server import free_port, wait_until_ready
@@ -61,6 +62,11 @@ class Stage:
             "people": {"default_roles": ["engineer", "release manager"]},
         }
         self.workspace.params.write_text(filled_params(self.workload, sections))
+
+    def digests(self) -> dict[str, str]:
+        """The candidates that lie in the workspace, by name."""
+        children = read_report(self.workspace.stage("training")).children
+        return {name: child["digest"] for name, child in children.items()}
 
 
 @pytest.fixture(scope="module", params=[*BUILT_IN, "pairs"])
