@@ -59,7 +59,8 @@ class Contest:
 
     `own` has the champions of targets that run another than the main one, `record` what training's family was searched
     for (`search.record`). `wrong_labels`, `shows`, `exposed`, `certify_share` and `num_tried` are as in
-    `Evidence`; `show` makes a question something that people can look at; `digests` has those of data set and code.
+    `Evidence`; `show` makes a question something that people can look at, `workload` names whose `judge` is wrong
+    where it is; `digests` has those of data set and code.
     """
 
     search: SampleSet
@@ -67,6 +68,7 @@ class Contest:
     replay: SampleSet
     champion: Model | None
     candidates: Mapping[str, Model]
+    workload: str = ""
     anchor: Model | None = None
     reseed: Model | None = None
     own: Mapping[str, Model] = field(default_factory=dict)
@@ -84,8 +86,9 @@ class Contest:
 class Verdicts:
     """Verdict tables by model and split: each model is asked the questions of a split once."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, *, workload: str = "") -> None:
         self._judge = judge
+        self._by = f" by workload '{workload}'" if workload else ""
         self._made: dict[tuple[str, Path], pa.Table] = {}
         self._asked: dict[Path, pa.Table] = {}
         self._datasets: dict[Path, str] = {}
@@ -95,7 +98,7 @@ class Verdicts:
         key = model.digest, samples.images
         if key not in self._made:
             asked = self.asked(samples)
-            said = complete(self._judge(model.folder, samples), asked, name=f"of model {model.digest[:12]}")
+            said = complete(self._judge(model.folder, samples), asked, name=f"of model {model.digest[:12]}{self._by}")
             self._made[key] = verdicts.stamp(said, model=model.digest, dataset=self._datasets[samples.images])
         return self._made[key]
 
@@ -110,20 +113,38 @@ class Verdicts:
 def complete(said: pa.Table, asked: pa.Table, *, name: str) -> pa.Table:
     """A workload's verdicts with what is the samples' own: the truth, groups and slices; sorted and checked.
 
-    DataError when a question has no verdict, or a verdict no question.
+    DataError when it is no table of verdicts, when a question has no verdict, or a verdict no question.
     """
+    _check_table(said, name)
     ids = said["sample_id"].cast(pa.string())
     order = pc.index_in(asked["sample_id"], value_set=ids)
     if order.null_count or said.num_rows != asked.num_rows:
         missing = asked["sample_id"].filter(pc.is_null(order)).to_pylist()
+        strange = ids.filter(pc.invert(pc.is_in(ids, value_set=asked["sample_id"]))).to_pylist()
         raise DataError(
             f"verdict table {name}: {said.num_rows} verdicts on {asked.num_rows} questions, {len(missing)} of which "
-            f"have none (first {missing[:1]}); judge must give each question one verdict"
+            f"have none (first {missing[:1]}), and {len(strange)} verdicts on what was not asked (first "
+            f"{strange[:1]}); judge must give each question one verdict"
         )
     rows = said.take(order).select(verdicts.SCHEMA.names)
     columns = {column: rows[column] for column in rows.column_names} | {verdicts.LABEL: asked["truth"]}
     columns |= {column: asked[column] for column in (*verdicts.group_columns(asked), *verdicts.slice_columns(asked))}
     return verdicts.check(pa.table(columns), name=name)
+
+
+def _check_table(said: object, name: str) -> None:
+    wanted = verdicts.SCHEMA.names
+    if not isinstance(said, pa.Table):
+        raise DataError(
+            f"verdict table {name}: judge gave a {type(said).__name__}, expected a pyarrow Table of {wanted}"
+        )
+    missing = [column for column in wanted if column not in said.column_names]
+    if missing:
+        raise DataError(f"verdict table {name}: judge gave no columns {missing}, only {said.column_names}")
+    if not pa.types.is_string(said["sample_id"].type):
+        raise DataError(
+            f"verdict table {name}: 'sample_id' is {said['sample_id'].type}, expected text as in the samples"
+        )
 
 
 def decide_release(
@@ -136,7 +157,7 @@ def decide_release(
     """
     if not len(contest.certify):
         return _without_photos(contest, out)
-    made = Verdicts(judge)
+    made = Verdicts(judge, workload=contest.workload)
     _keep_search_verdicts(contest, made, out)
     champion = contest.champion
     fresh = [name for name, model in contest.candidates.items() if champion is None or model.digest != champion.digest]
@@ -166,7 +187,7 @@ def decide_pair(contest: Contest, policy: Policy, *, judge: Judge, open_ledger: 
     """Decide whether the one candidate may replace the champion, as one look; DataError without labelled photos."""
     if not len(contest.certify):
         raise DataError("there are no labelled photos to compare on; run a release with --photos first")
-    made = Verdicts(judge)
+    made = Verdicts(judge, workload=contest.workload)
     _keep_search_verdicts(contest, made, out)
     (name,) = contest.candidates
     evidence = _evidence(name, contest, policy, made)

@@ -68,6 +68,7 @@ def _common(given: StageInput) -> dict[str, Any]:
         "exposed": membership.exposed,
         "certify_share": params.validation.shares.certify,
         "show": given.workload.show,
+        "workload": given.workload.name,
         "digests": {"dataset": evaluation_digest(workspace), "code": release_code(given.code)},
     }
 
