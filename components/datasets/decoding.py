@@ -1,7 +1,7 @@
 """Turns encoded image bytes into RGB pixels, the same way in training, evaluation and serving.
 
 `decode_fit` is the one road from bytes to a network's input, so parity between the stages holds bit for bit;
-whoever changes what it returns raises DECODER_VERSION, which names the caches of decoded pixels.
+the digest of this module's code names the caches of decoded pixels.
 It ships inside the served Bento and therefore needs Pillow and numpy alone.
 """
 
@@ -21,7 +21,6 @@ from PIL import Image, UnidentifiedImageError
 
 from components.core.errors import DataError
 
-DECODER_VERSION = "1"
 MAX_PIXELS = 64_000_000
 MAX_SIDE_PX = 16_384
 MIN_SIDE_PX = 8

@@ -1,6 +1,6 @@
 """Keeps a manifest's images as one memory-mapped array, decoded once and shared by every epoch and process.
 
-The cache file is named by the digest of (ids in order, size, decoder), so it can never be stale; a lock lets
+The cache file is named by the digest of (ids in order, size, code of the decoder), so it is never stale; a lock lets
 one process decode while others wait, and what a killed process left behind is swept by the next one.
 """
 
@@ -17,11 +17,13 @@ import PIL
 import pyarrow as pa
 
 from components.core import manifest
+from components.core.closures import code_digest
 from components.core.digests import digest_json
 from components.core.errors import DataError
 from components.core.files import atomic_path, storage_errors
 from components.core.progress import track
-from components.datasets.decoding import DECODER_VERSION, Pixels, decode_fit
+from components.datasets import decoding
+from components.datasets.decoding import Pixels, decode_fit
 
 _NUM_THREADS = 4
 _BATCH_ROWS = 256
@@ -74,7 +76,8 @@ def _pixels(folder: Path, ids: list[str], *, size_px: int, cache: Path) -> Pixel
 
     if not ids:
         return np.zeros((0, size_px, size_px, 3), dtype=np.uint8)
-    name = digest_json([ids, size_px, DECODER_VERSION, PIL.__version__])[:32]
+    decoder = code_digest([decoding.__name__], frozenset({"components"}))
+    name = digest_json([ids, size_px, decoder, PIL.__version__])[:32]
     path = cache / f"{name}.npy"
     with storage_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)

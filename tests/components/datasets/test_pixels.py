@@ -59,6 +59,16 @@ def test_second_open_decodes_nothing(folder: Path, tmp_path: Path, monkeypatch: 
         PixelStore.open(folder, size_px=13, cache=tmp_path / "cache")
 
 
+def test_what_another_decoder_made_is_not_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PixelStore.open(folder, size_px=12, cache=tmp_path / "cache")
+    monkeypatch.setattr(pixels_module, "decode_fit", lambda *_, **__: np.full((12, 12, 3), 7, np.uint8))
+    assert not (PixelStore.open(folder, size_px=12, cache=tmp_path / "cache").pixels == 7).all()
+    asked: list[object] = []
+    monkeypatch.setattr(pixels_module, "code_digest", lambda roots, _: asked.append(roots) or "of other code")
+    assert (PixelStore.open(folder, size_px=12, cache=tmp_path / "cache").pixels == 7).all()
+    assert asked == [["components.datasets.decoding"]]
+
+
 def test_a_run_killed_half_way_leaves_nothing_that_counts(folder: Path, tmp_path: Path) -> None:
     first = PixelStore.open(folder, size_px=12, cache=tmp_path / "cache").pixels
     made = next((tmp_path / "cache").glob("*.npy"))
