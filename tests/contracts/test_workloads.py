@@ -245,7 +245,7 @@ def kill_when(release: Stage, says: str) -> None:
     assert process.returncode == -signal.SIGKILL, "".join(seen)
 
 
-def test_run_again_it_has_nothing_to_do(release: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_again_it_has_nothing_to_do(release: Stage) -> None:
     answer = run_release("release", sources=release.sources)
     assert answer.value["ran"] == [] and read_status().value["would_run"] == []
 
